@@ -1,0 +1,1 @@
+"""The HTTP service of OpenForge: HTTP in, HTTP out, no verification logic."""
