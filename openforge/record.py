@@ -54,7 +54,10 @@ class CheckRecord:
 
     @property
     def verdict(self) -> Verdict | None:
-        return self.manifest.verdict if self.manifest else None
+        """The sealed verdict; inside the notebook that is still running, the result's."""
+        if self.manifest:
+            return self.manifest.verdict
+        return self.result.verdict if self.state is State.DONE and self.result else None
 
     @property
     def status(self) -> str:

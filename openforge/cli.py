@@ -1,0 +1,238 @@
+"""The command line: `openforge ...`. Parses, calls one function of the library, prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from openforge.errors import OpenForgeError
+
+if TYPE_CHECKING:
+    from openforge.workspace import Workspace
+
+EXIT_CODES = {
+    "passed": 0, "failed": 1, "inconclusive": 2, "skipped": 2, "error": 3, "cancelled": 130,
+}
+EXIT_ERROR = 3
+
+app = typer.Typer(
+    help="Verify cryptographic hardware; every verdict is a notebook you can run again.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="The project file, openforge.yaml.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+WorkspaceOption = Annotated[
+    Optional[Path],  # noqa: UP045  (typer reads the annotation at run time)
+    typer.Option("--workspace", help="Folder of runs [env: OPENFORGE_WORKSPACE]"),
+]
+ProjectArgument = Annotated[Path, typer.Argument(help="Folder with openforge.yaml")]
+JobArgument = Annotated[str, typer.Argument(help="Job id, its beginning, or 'last'")]
+
+
+class ReportFormat(StrEnum):
+    """What `openforge report` can write."""
+
+    HTML = "html"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+def main() -> None:
+    """Run the command line; a problem that was foreseen is one message and exit code 3."""
+    try:
+        app()
+    except OpenForgeError as error:
+        print(f"openforge: {error}", file=sys.stderr)
+        raise SystemExit(EXIT_ERROR) from None
+    except OSError as error:  # full disk, no permission: the system's own words are the clearest
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"openforge: {error.strerror or error}{place}", file=sys.stderr)
+        raise SystemExit(EXIT_ERROR) from None
+
+
+@app.command()
+def run(
+    project: ProjectArgument,
+    stage: Annotated[list[str] | None, typer.Option(help="Only this stage; repeatable")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a field: a.b=c; repeatable")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Checks at a time")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Verify a project. Exit code: 0 passed, 1 failed, 2 inconclusive, 3 error, 130 interrupted."""
+    from openforge import cli_run
+
+    status = cli_run.run(
+        _workspace(workspace), project, stages=stage, settings=set_ or [], workers=jobs,
+        as_json=as_json,
+    )
+    raise typer.Exit(EXIT_CODES[status])
+
+
+@app.command()
+def init(
+    project: Annotated[Path, typer.Argument(help="Folder to make")],
+    template: Annotated[str, typer.Option(help="Template to start from")] = "minimal",
+) -> None:
+    """Make a new project from a template."""
+    from openforge import scaffold
+
+    for name in scaffold.create(project, template):
+        print(f"  {name}")
+    print(f"Now run: openforge run {project}")
+
+
+@app.command("list")
+def list_(workspace: WorkspaceOption = None) -> None:
+    """All jobs, the newest first."""
+    from openforge import cli_show
+
+    cli_show.jobs(_workspace(workspace).jobs())
+
+
+@app.command()
+def show(job: JobArgument, workspace: WorkspaceOption = None) -> None:
+    """What a job concluded: verdicts, findings, where its files are."""
+    from openforge import cli_show
+
+    cli_show.job(_workspace(workspace).job(job))
+
+
+@app.command()
+def logs(
+    job: JobArgument,
+    check: Annotated[str | None, typer.Option(help="Only this check")] = None,
+    tail: Annotated[int | None, typer.Option(min=1, help="Only the last lines")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """The log of a job, in the order in which things happened."""
+    from openforge import cli_show
+
+    cli_show.logs(_workspace(workspace).job(job), check, tail)
+
+
+@app.command()
+def report(
+    job: JobArgument,
+    format_: Annotated[ReportFormat, typer.Option("--format")] = ReportFormat.HTML,
+    output: Annotated[Path | None, typer.Option(help="File to write; '-' is stdout")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write a job's report: one self-contained file."""
+    from openforge import report as reports
+
+    record = _workspace(workspace).job(job)
+    data = reports.report(record, reports.Format(format_.value))
+    suffix = {"markdown": "md"}.get(format_.value, format_.value)
+    if output == Path("-"):
+        sys.stdout.buffer.write(data)
+        return
+    target = output or record.path / f"report.{suffix}"
+    target.write_bytes(data)
+    print(target)
+
+
+@app.command()
+def cancel(job: JobArgument, workspace: WorkspaceOption = None) -> None:
+    """Stop a running job."""
+    from openforge.workspace import ask_to_cancel
+
+    record = _workspace(workspace).job(job)
+    if record.state.final:
+        print(f"{record.id} has ended already: {record.status}")
+        return
+    ask_to_cancel(record)
+    print(f"{record.id} was asked to stop")
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="e.g. 'select * from checks'")],
+    as_json: Annotated[bool, typer.Option("--json", help="Rows as JSON")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Ask the results database; the tables are in docs/reference/tables.md."""
+    from openforge import results
+
+    frame = results.sql(query, _workspace(workspace).path)
+    if as_json:
+        print(frame.to_json(orient="records", date_format="iso"))
+    else:
+        print(frame.to_string(index=False) if len(frame) else "(no rows)")
+
+
+@app.command()
+def reindex(workspace: WorkspaceOption = None) -> None:
+    """Build the results database again from the run folders."""
+    from openforge import results
+
+    print(results.reindex(_workspace(workspace).path))
+
+
+@app.command()
+def doctor() -> None:
+    """Which tools are here, their versions, what they are for, and how to get the rest."""
+    from openforge import cli_doctor
+
+    raise typer.Exit(0 if cli_doctor.show() else EXIT_ERROR)
+
+
+@app.command()
+def lab(workspace: WorkspaceOption = None) -> None:
+    """Open JupyterLab on the notebooks and the runs of the workspace."""
+    from openforge import lab as laboratory
+
+    raise typer.Exit(laboratory.start(_workspace(workspace)))
+
+
+@config_app.command()
+def validate(
+    project: ProjectArgument,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a field: a.b=c")] = None,
+) -> None:
+    """Say whether openforge.yaml is valid, and where it is not."""
+    from openforge import config
+
+    config.load(project.absolute(), dict(config.parse_override(text) for text in set_ or []))
+    print(f"{project / 'openforge.yaml'} is valid")
+
+
+@config_app.command()
+def schema() -> None:
+    """The JSON Schema of openforge.yaml, for editors."""
+    from openforge import config
+
+    print(json.dumps(config.json_schema(), indent=2))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from openforge import __version__
+
+        print(f"openforge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")
+    ] = False,
+) -> None:
+    del version
+
+
+def _workspace(path: Path | None) -> Workspace:
+    from openforge.settings import Settings
+    from openforge.workspace import Workspace
+
+    given: dict[str, Any] = {"workspace": path.expanduser().absolute()} if path else {}
+    return Workspace(Settings(**given).workspace)

@@ -1,0 +1,168 @@
+"""Jobs: from a request to sealed run folders. One path for the CLI, REST and scripts."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import JsonValue, ValidationError
+
+from openforge import checks, config, resources, runner, snapshot
+from openforge.check import Check
+from openforge.errors import OpenForgeError
+from openforge.event_log import Event, EventLog
+from openforge.model import Result, Stage, State, Verdict, status_of
+from openforge.record import CANCEL_FILE, PROJECT, JobFile, JobRecord, read_job
+from openforge.run_folder import SUFFIX, RunFolder
+from openforge.workspace import Workspace, owned, write_job
+
+CHECK_TIMEOUT_S = 4 * 3600.0  # a last resort: every engine has limits of its own
+_CANCEL_POLL_S = 0.2
+
+_ENDINGS = {
+    runner.Ending.CANCELLED: State.CANCELLED,
+    runner.Ending.COMPLETED: State.DONE,
+}
+
+
+def submit(
+    workspace: Workspace,
+    project_dir: Path,
+    stages: Sequence[str] | None = None,
+    overrides: Mapping[str, JsonValue] | None = None,
+) -> JobRecord:
+    """A queued job with a snapshot of the project; nothing has run yet.
+
+    Without `stages` it is those of ``ci_integration.stages``, or all there are.
+    Raises ConfigError for a bad project file or override, OpenForgeError for a bad stage.
+    """
+    settings = config.load(project_dir, overrides)
+    wanted = _stages(stages or settings.ci_integration.stages)
+    path = workspace.new_job_folder()
+    file = JobFile(
+        job_id=path.name,
+        project=settings.project.name,
+        source=str(project_dir),
+        stages=wanted,
+        checks={c.id: c.stage for c in checks.CHECKS if c.stage in wanted},
+        overrides=dict(overrides or {}),
+        submitted_at=_now(),
+    )
+    snapshot.take(project_dir, path / PROJECT)
+    write_job(path, file)
+    return read_job(path)
+
+
+def run(
+    job: JobRecord,
+    *,
+    workers: int | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+    cancel: threading.Event | None = None,
+) -> JobRecord:
+    """Run a queued job to its end, `workers` checks at a time (default: one a core).
+
+    `on_event` gets every event as it happens, from several threads. Setting `cancel`, or
+    `openforge cancel` in another process, stops it. Raises OpenForgeError when the job is being
+    run already, and OSError when its folder cannot be written; the record then says ``error``.
+    """
+    runner.warm()
+    cores = len(os.sched_getaffinity(0))
+    workers = workers or cores
+    stop = cancel or threading.Event()
+    with owned(job.path), _cancelled_by_file(job.path, stop):
+        file = job.file.model_copy(update={"state": State.RUNNING, "started_at": _now()})
+        write_job(job.path, file)
+        log = EventLog(on_event)
+        todo = [checks.find(name) for name in file.checks]
+        share = max(1, cores // min(workers, max(1, len(todo))))
+        with ThreadPoolExecutor(workers, thread_name_prefix="check") as pool:
+            for future in [pool.submit(_check, job, c, log, stop, share) for c in todo]:
+                future.result()
+        state = State.CANCELLED if stop.is_set() else State.DONE
+        write_job(job.path, file.model_copy(update={"state": state, "finished_at": _now()}))
+    done = read_job(job.path)
+    on_event({"type": "job_complete", "status": done.status})
+    return done
+
+
+def _check(
+    job: JobRecord, check: Check, log: EventLog, cancel: threading.Event, cores: int
+) -> None:
+    """Run one check's notebook and seal its folder."""
+    if cancel.is_set():
+        return
+    folder = RunFolder.create(job.path / f"{check.id}{SUFFIX}")
+    started = _now()
+    with log.open(folder.path, stage=check.stage.value, check=check.id) as emit:
+        emit({"type": "state", "state": State.RUNNING.value})
+        outcome = runner.execute(
+            runner.Execution(
+                notebook=resources.folder("notebooks") / "checks" / f"{check.id}.ipynb",
+                output=folder.path / "notebook.ipynb",
+                parameters={"project_dir": f"../{PROJECT}", "overrides": job.file.overrides},
+                cwd=folder.path,
+                timeout_s=CHECK_TIMEOUT_S,
+                env={checks.RUN_DIR: str(folder.path), "OPENFORGE_JOBS": str(cores)},
+            ),
+            on_event=emit,
+            cancel=cancel,
+        )
+        state, verdict, error = _conclude(folder, outcome)
+        if error:
+            emit({"type": "log", "level": "ERROR", "message": error})
+        emit({"type": "check_complete", "status": status_of(state, verdict)})
+    folder.seal(check.id, state, verdict, error, started, outcome.duration_s)
+
+
+def _conclude(folder: RunFolder, outcome: runner.Outcome) -> tuple[State, Verdict | None, str]:
+    """State, verdict and error of a check: a verdict only if the whole notebook ran."""
+    state = _ENDINGS.get(outcome.ending, State.ERROR)
+    if state is not State.DONE:
+        return state, None, outcome.error
+    try:
+        text = (folder.path / "result.json").read_text(encoding="utf-8")
+        result = Result.model_validate_json(text)
+    except (OSError, ValidationError) as problem:
+        return State.ERROR, None, f"the notebook ended without a valid result: {problem}"
+    error = result.reason if result.state is State.ERROR else ""
+    return result.state, result.verdict, error
+
+
+def _stages(names: Sequence[str]) -> tuple[Stage, ...]:
+    """`names` as stages in flow order, all of which have checks. Raises OpenForgeError."""
+    there = list(dict.fromkeys(check.stage for check in checks.CHECKS))
+    for name in names:
+        if name not in there:
+            known = ", ".join(there)
+            raise OpenForgeError(f"there is no check for stage '{name}' here; stages are: {known}")
+    return tuple(stage for stage in there if not names or stage in names)
+
+
+@contextmanager
+def _cancelled_by_file(path: Path, stop: threading.Event) -> Iterator[None]:
+    """Set `stop` when another process leaves word in the job's folder."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_CANCEL_POLL_S):
+            if (path / CANCEL_FILE).exists():
+                stop.set()
+                return
+
+    thread = threading.Thread(target=watch, name="cancel-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

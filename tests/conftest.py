@@ -1,0 +1,38 @@
+"""What all tests share: a workspace and a cache of their own, and how a missing tool is treated."""
+
+import os
+
+import pytest
+
+from openforge.tools import sandbox
+from openforge.tools.locate import tool
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory, worker_id):
+    """One cache of compiled run-time objects for all workers: building them is slow."""
+    root = tmp_path_factory.getbasetemp()
+    return (root if worker_id == "master" else root.parent) / "cache"
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path, shared_cache, monkeypatch):
+    """No test touches the user's workspace or cache."""
+    monkeypatch.setenv("OPENFORGE_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("OPENFORGE_CACHE", str(shared_cache))
+    monkeypatch.delenv("OPENFORGE_SANDBOX", raising=False)
+    monkeypatch.delenv("OPENFORGE_RUN_DIR", raising=False)
+    monkeypatch.delenv("OPENFORGE_EVENTS", raising=False)
+
+
+def needs(*names):
+    """Skip, visibly, when a tool is missing; where OPENFORGE_NO_SKIP is set that is a failure."""
+    missing = [name for name in names if tool(name).path() is None]
+    if "bubblewrap" in names and sandbox.warning():
+        missing.append("a sandbox that works")
+    if not missing:
+        return
+    reason = f"missing: {', '.join(missing)}"
+    if os.environ.get("OPENFORGE_NO_SKIP"):
+        pytest.fail(reason)
+    pytest.skip(reason)
