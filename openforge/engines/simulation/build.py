@@ -1,0 +1,98 @@
+"""From a design to a program that simulates it, without make: Verilator, the C++ compiler, a link."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from openforge import events
+from openforge.errors import DesignError, ToolError
+from openforge.tools import process, verilator, verilator_runtime
+from openforge.tools.locate import program
+
+_LIMITS = process.Limits(timeout_s=900, memory_bytes=8 << 30)
+_UNITY_BYTES = 400_000  # above it, files are compiled one by one: they then use more than one core
+
+
+def build(
+    model: verilator.Model, out: Path, *, project: Path, jobs: int, link: Iterable[str | Path] = ()
+) -> Path:
+    """The executable of `model`, built in the new folder `out`.
+
+    `project` is what Verilator may read; `link` are further words for the linker.
+    Raises DesignError with Verilator's first errors when it rejects the design, ToolError when a
+    tool fails in another way.
+    """
+    out.mkdir(parents=True)
+    _verilate(model, out, project)
+    sources = _generated(out)
+    common = verilator_runtime.flags(coverage=bool(model.coverage), timing=model.timing)
+    runtime = verilator_runtime.objects(
+        coverage=bool(model.coverage), timing=model.timing, vpi=model.vpi, jobs=jobs,
+        log=out.parent / "runtime.log",
+    )
+
+    def compile_one(unit: tuple[Path, str]) -> Path:
+        source, level = unit
+        target = out / f"{source.stem}.o"
+        process.run(
+            [program("c++"), level, *common, f"-I{out}", "-c", source, "-o", target],
+            cwd=out, log=out.parent / f"{out.name}-{source.stem}.log", limits=_LIMITS,
+            writable=[out],
+        ).expect(f"the C++ compiler, on the model's {source.name},")
+        return target
+
+    units = [
+        *((unit, "-O1") for unit in _units(out, "fast", [*sources["fast"], model.main])),
+        *((unit, "-O0") for unit in _units(out, "slow", sources["slow"])),
+    ]
+    with ThreadPoolExecutor(jobs) as pool:
+        compiled = list(pool.map(compile_one, units))
+    executable = out / "simulation"
+    process.run(
+        [program("c++"), "-o", executable, *compiled, *runtime, *link, "-lpthread"],
+        cwd=out, log=out.parent / f"{out.name}-link.log", limits=_LIMITS,
+        readable=sorted({path.parent for path in runtime}), writable=[out],
+    ).expect("the linker of the model")
+    return executable
+
+
+def _verilate(model: verilator.Model, out: Path, project: Path) -> None:
+    log = out.parent / f"{out.name}-verilator.log"
+    lines: list[str] = []
+    ended = process.run(
+        verilator.argv(model, out), cwd=out, log=log, limits=_LIMITS, readable=[project],
+        env=verilator.environment(), writable=[out], on_line=lines.append,
+    )
+    if ended.outcome is process.Outcome.EXITED and ended.returncode == 1:
+        found = verilator.errors(lines, project)
+        if found:
+            for finding in found:
+                events.log(f"{finding.location or model.top}: {finding.message}", "ERROR")
+            first = "\n".join(f"{f.location or model.top}: {f.message}" for f in found[:5])
+            raise DesignError(f"Verilator cannot build '{model.top}':\n{first}\n(log: {log})")
+    ended.expect("Verilator")
+
+
+def _generated(out: Path) -> dict[str, list[Path]]:
+    """The C++ files that Verilator wrote to `out`: "fast" is what runs every cycle."""
+    try:
+        told = json.loads((out / f"{verilator.PREFIX}.json").read_text("utf-8"))["sources"]
+        return {
+            speed: [Path(name) for group in ("classes", "support") for name in told[f"{group}_{speed}"]]
+            for speed in ("fast", "slow")
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ToolError(f"Verilator left no list of the files it wrote: {error}") from None
+
+
+def _units(out: Path, name: str, files: list[Path]) -> list[Path]:
+    """The translation units of `files`: one of all that are small together."""
+    if sum(os.path.getsize(file) for file in files) > _UNITY_BYTES:
+        return files
+    unit = out / f"all_{name}.cpp"
+    unit.write_text("".join(f'#include "{file}"\n' for file in files), encoding="utf-8")
+    return [unit]

@@ -1,0 +1,55 @@
+"""Icarus Verilog, the second simulator: a program of the host. It measures no coverage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from openforge.errors import ToolMissing
+from openforge.model import Finding, Level
+from openforge.tools import cocotb, verilator
+from openforge.tools.locate import program
+
+DUMPER = "openforge_dump"
+_DIAGNOSTIC = re.compile(r"(?P<file>[^:\n]+):(?P<line>\d+): (?P<message>.*)")
+
+
+def build_argv(model: verilator.Model, out: Path, dumper: Path) -> list[str | Path]:
+    """The command that compiles `model` to the file `out`; `dumper` is the file of DUMPER."""
+    words: list[str | Path] = [
+        program("icarus"), "-g2012", "-o", out, "-s", model.top, "-s", DUMPER,
+    ]
+    words += [f"-I{folder}" for folder in model.includes]
+    words += [f"-D{name}={value}" for name, value in (model.defines or {}).items()]
+    words += [f"-P{model.top}.{name}={value}" for name, value in (model.parameters or {}).items()]
+    return [*words, *model.sources, dumper]
+
+
+def dumper_source(top: str) -> str:
+    """A module that writes the waveform of `top` to ``dump.fst`` when told ``+openforge_dump``."""
+    return (
+        f"`timescale 1ns/1ps\nmodule {DUMPER};\ninitial if ($test$plusargs(\"{DUMPER}\")) begin\n"
+        f'$dumpfile("dump.fst"); $dumpvars(0, {top}); end\nendmodule\n'
+    )
+
+
+def run_argv(simulation: Path, *, python_tests: bool) -> list[str | Path]:
+    """The command that runs a compiled simulation; plusargs come after it."""
+    runner = program("icarus").with_name("vvp")
+    if not runner.exists():
+        raise ToolMissing("'vvp' is not installed beside iverilog; get it with: apt-get install iverilog")
+    modules: list[str | Path] = ["-m", cocotb.icarus_module()] if python_tests else []
+    return [runner, "-n", *modules, simulation, "-fst"]
+
+
+def errors(output: Sequence[str], project: Path) -> tuple[Finding, ...]:
+    """The compiler's complaints as findings, with places relative to `project`."""
+    return tuple(
+        Finding(
+            rule="icarus", level=Level.ERROR, message=found["message"], tool="icarus",
+            location=verilator.place(found["file"], found["line"], None, project),
+        )
+        for found in map(_DIAGNOSTIC.match, output)
+        if found and "warning:" not in found["message"]
+    )

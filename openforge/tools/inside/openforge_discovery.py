@@ -1,0 +1,48 @@
+"""Runs inside the simulator, in the sandbox: lists the cocotb tests of a module.
+
+cocotb is told that this is a test module; importing it imports the user's module
+(``OPENFORGE_TEST_MODULE``) and writes its tests to ``tests.json``. Only the standard library and
+cocotb are used: OpenForge itself is not on the path of a test.
+"""
+
+import json
+import os
+import traceback
+from importlib import import_module
+from pathlib import Path
+
+import cocotb
+from cocotb.regression import Test, TestGenerator
+
+
+def _tests(module: str) -> "list[Test]":
+    found: list[Test] = []
+    for value in vars(import_module(module)).values():
+        if isinstance(value, Test):
+            found.append(value)
+        elif isinstance(value, TestGenerator):
+            found += value.generate_tests()
+    return found
+
+
+def _list() -> None:
+    answer: dict[str, object]
+    try:
+        tests = _tests(os.environ["OPENFORGE_TEST_MODULE"])
+        answer = {
+            "tests": [
+                {"module": t.module, "name": t.name, "skip": bool(t.skip), "stage": t.stage}
+                for t in tests
+            ]
+        }
+    except BaseException as error:  # noqa: BLE001  (a test module may raise anything, also SystemExit)
+        answer = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+    Path("tests.json").write_text(json.dumps(answer), encoding="utf-8")
+
+
+_list()
+
+
+@cocotb.test()
+async def openforge_nothing(dut: object) -> None:
+    """Let cocotb end the simulation in its usual way."""
