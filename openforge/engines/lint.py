@@ -8,11 +8,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from openforge import events
-from openforge.config import LintSection, Waiver, load_waivers, resolve_globs
+from openforge import waivers as waiver_files
+from openforge.config import LintSection, resolve_globs
 from openforge.design import Design, Language
 from openforge.model import Finding, Level, Metric, Result, Stage, Verdict
 from openforge.run_folder import RunFolder
 from openforge.tools import verilator_lint
+from openforge.waivers import Waiver
 
 # Rules of the two tools that say the same thing; a prefix of the rule's name is enough.
 _FAMILIES = {
@@ -39,7 +41,7 @@ def run(params: LintSection, design: Design, folder: RunFolder) -> Result:
     if "slang" in params.tools:
         events.log("Linting with slang")
         found += design.diagnostics
-    waivers = load_waivers(
+    waivers = waiver_files.load(
         resolve_globs(design.project_dir, params.waivers, field="verification.lint.waivers")
     )
     findings = _waive(merge(found), waivers)
