@@ -1,0 +1,111 @@
+"""The simulators behind one face: a built simulation, and the words that start it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from openforge import events
+from openforge.config import SimulationSection
+from openforge.design import Design
+from openforge.engines.simulation.build import build
+from openforge.errors import DesignError, OpenForgeError
+from openforge.tools import cocotb, icarus, process, verilator, verilator_runtime
+
+_LIMITS = process.Limits(timeout_s=300, memory_bytes=4 << 30)
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A program that simulates. `start` and `trace` are words of its command line.
+
+    `coverage` says whether a run leaves ``coverage.dat``; `finish_line` is a text in the output of
+    every run that reached ``$finish``, "" where the exit code says so.
+    """
+
+    top: str
+    start: tuple[str | Path, ...]
+    trace: tuple[str, ...]
+    readable: tuple[Path, ...]
+    coverage: bool
+    finish_line: str = ""
+
+
+def kinds(params: SimulationSection) -> frozenset[str]:
+    """The kinds of coverage that are to be measured by Verilator itself."""
+    return frozenset(k for k in verilator.COVERAGE_SWITCHES if getattr(params.coverage, k))
+
+
+def for_python(params: SimulationSection, design: Design, work: Path, jobs: int) -> Simulation:
+    """The simulation of the design alone, driven by cocotb."""
+    if params.tool == "icarus":
+        return _icarus(design, work / "icarus", design.top, None)
+    model = verilator.Model(
+        top=design.top, main=cocotb.verilator_main(), parameters=design.parameters,
+        coverage=kinds(params), **_common(design),
+    )
+    executable = build(
+        model, work / "model", project=design.project_dir, jobs=jobs, link=cocotb.link_words()
+    )
+    return _verilated(model, executable)
+
+
+def for_bench(
+    params: SimulationSection, design: Design, bench: Path, number: int, work: Path, jobs: int
+) -> Simulation:
+    """The simulation of a SystemVerilog bench; its top module is named as its file."""
+    if params.tool == "icarus":
+        return _icarus(design, work / f"bench{number}", bench.stem, bench)
+    common = _common(design)
+    model = verilator.Model(
+        top=bench.stem, main=verilator_runtime.COMPAT / "bench_main.cpp", coverage=kinds(params),
+        timing=True, vpi=False, **{**common, "sources": (*common["sources"], bench)},
+    )
+    executable = build(model, work / f"bench{number}", project=design.project_dir, jobs=jobs)
+    return _verilated(model, executable)
+
+
+def _common(design: Design) -> dict[str, object]:
+    return {
+        "sources": tuple(source.path for source in design.sources),
+        "includes": design.includes, "defines": design.defines,
+    }
+
+
+def _verilated(model: verilator.Model, executable: Path) -> Simulation:
+    coverage = ("+verilator+coverage+file+coverage.dat",) if model.coverage else ()
+    return Simulation(
+        top=model.top, start=(executable, *coverage), trace=("--trace",),
+        readable=(executable.parent,), coverage=bool(model.coverage),
+    )
+
+
+def _icarus(design: Design, out: Path, top: str, bench: Path | None) -> Simulation:
+    out.mkdir(parents=True)
+    dumper, compiled = out / "dump.sv", out / "simulation.vvp"
+    dumper.write_text(icarus.dumper_source(top), encoding="utf-8")
+    model = verilator.Model(
+        top=top, main=dumper, parameters=design.parameters if bench is None else None,
+        sources=(*(s.path for s in design.sources), *([bench] if bench else [])),
+        includes=design.includes, defines=design.defines,
+    )
+    lines: list[str] = []
+    ended = process.run(
+        icarus.build_argv(model, compiled, dumper), cwd=out, log=out.parent / f"{out.name}.log",
+        limits=_LIMITS, readable=[design.project_dir], writable=[out], on_line=lines.append,
+    )
+    if ended.outcome is process.Outcome.EXITED and ended.returncode != 0:
+        found = icarus.errors(lines, design.project_dir)
+        first = "\n".join(f"{f.location or top}: {f.message}" for f in found[:5])
+        events.log(first, "ERROR")
+        raise DesignError(
+            f"Icarus Verilog cannot build '{top}' (it knows less SystemVerilog than Verilator; set "
+            f"verification.simulation.tool to verilator):\n{first}\n(log: {ended.log})"
+        )
+    if not ended.expect("Icarus Verilog").ok or not compiled.is_file():
+        raise OpenForgeError(f"Icarus Verilog left no simulation (log: {ended.log})")
+    return Simulation(
+        top=top, start=tuple(icarus.run_argv(compiled, python_tests=bench is None)),
+        trace=(f"+{icarus.DUMPER}",), readable=(out,), coverage=False,
+        finish_line="" if bench is None else "$finish called at",
+    )
