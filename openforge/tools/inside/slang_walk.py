@@ -200,9 +200,7 @@ class Walk:
         label = getattr(getattr(node.syntax, "label", None), "name", None)
         text = label.valueText if label is not None else ""
         problem = unsupported(node, word) if concurrent else ""
-        scope = block.parentScope
-        inside = scope.parentInstance if kind(scope) == "InstanceBodySymbol" else scope
-        path = inside.hierarchicalPath.removeprefix(self.top.name).removeprefix(".")
+        path = block.hierarchicalPath.removeprefix(self.top.name).strip(".")
         place = self.places.of(node.sourceRange.start)
         name = text or f"{word.lower()}_{place['line']}"
         return {

@@ -1,0 +1,64 @@
+"""A `yosys` command on pyosys 0.70, which has none of its own; SymbiYosys calls it.
+
+Understands what SymbiYosys and this project use: ``-q -Q -T -V``, ``-l FILE``, ``-ql FILE``,
+``-p COMMANDS``, ``-s SCRIPT`` and script or RTLIL files as arguments. Runs inside the sandbox.
+"""
+
+from __future__ import annotations
+
+import getopt
+import importlib.metadata
+import os
+import sys
+
+
+def main(argv: list[str]) -> int:
+    """Run the passes asked for; 0 when all of them ran, 1 with the message of the first that failed."""
+    options, files = getopt.gnu_getopt(argv, "qQTtVl:L:p:s:", ["version"])
+    if any(name in ("-V", "--version") for name, _ in options):
+        print(f"Yosys {importlib.metadata.version('pyosys')} (pyosys)")
+        return 0
+    quiet = any(name == "-q" for name, _ in options)
+    log = next((value for name, value in options if name in ("-l", "-L")), None)
+    commands = [command for name, value in options for command in _commands(name, value)]
+    commands += [f"script {_word(name)}" if name.endswith(".ys") else f"read_rtlil {_word(name)}"
+                 for name in files]
+    terminal = os.dup(1)
+    if quiet:  # passes print to the C library's stdout: with -q only the log file gets it
+        sink = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(sink, 1)
+    elif log:
+        commands = [f"tee -q -a {_word(log)} {command}" for command in commands]
+    return _run(commands, terminal)
+
+
+def _commands(name: str, value: str) -> list[str]:
+    if name == "-p":
+        return [line for line in value.splitlines() if line.strip()]
+    return [f"script {_word(value)}"] if name == "-s" else []
+
+
+def _word(path: str) -> str:
+    return f'"{path}"' if " " in path else path
+
+
+def _run(commands: list[str], terminal: int) -> int:
+    from pyosys import libyosys
+
+    design = libyosys.Design()
+    try:
+        for command in commands:
+            libyosys.run_pass(command, design)
+    except RuntimeError as error:
+        sys.stdout.flush()
+        os.dup2(terminal, 1)
+        message = str(error).strip()
+        print(message if message.startswith("ERROR") else f"ERROR: {message}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # the library's destructors take longer than the work
