@@ -75,7 +75,7 @@ module job_properties
 
   a_done_busy: assert property (@(posedge clk) disable iff (!rst_n) !done || busy);
 
-  c_done:  cover property (@(posedge clk) disable iff (!rst_n) done && job_length == 2);
+  c_done:  cover property (@(posedge clk) disable iff (!rst_n) done && job_length == 1);
   c_empty: cover property (@(posedge clk) disable iff (!rst_n) done && job_length == 0);
   c_drain: cover property (@(posedge clk) disable iff (!rst_n) state == DRAIN && !out_ready);
   c_ignored_start: cover property (@(posedge clk) disable iff (!rst_n) start && state == RUN);
