@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import sys
-import xml.etree.ElementTree as ET  # noqa: S405  (DOCTYPE, and with it entities, is refused)
+import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -78,7 +78,7 @@ def _libpython() -> str:
 
 
 def verilator_main() -> Path:
-    """cocotb's C++ `main` for models made by Verilator."""
+    """The C++ `main` that cocotb has for models made by Verilator."""
     return _config("share_dir") / "lib" / "verilator" / "verilator.cpp"
 
 
@@ -89,7 +89,7 @@ def link_words() -> list[str]:
 
 
 def icarus_module() -> Path:
-    """cocotb's VPI library for Icarus Verilog."""
+    """The VPI library that cocotb has for Icarus Verilog."""
     return _config("libs_dir") / "libcocotbvpi_icarus.so"
 
 
@@ -159,7 +159,7 @@ def read_discovery(path: Path) -> tuple[TestName, ...]:
 
 
 def read_results(path: Path) -> tuple[TestCase, ...]:
-    """The entries of a ``results.xml``. Raises ToolError when it is missing or not what it should be."""
+    """The entries of a ``results.xml``. Raises ToolError when it is missing or damaged."""
     try:
         return parse_results(_read(path))
     except OSError as error:

@@ -38,9 +38,9 @@ def run_argv(simulation: Path, *, python_tests: bool) -> list[str | Path]:
     """The command that runs a compiled simulation; plusargs come after it."""
     runner = program("icarus").with_name("vvp")
     if not runner.exists():
-        raise ToolMissing("'vvp' is not installed beside iverilog; get it with: apt-get install iverilog")
+        raise ToolMissing("'vvp' is not beside iverilog; get it with: apt-get install iverilog")
     modules: list[str | Path] = ["-m", cocotb.icarus_module()] if python_tests else []
-    return [runner, "-n", *modules, simulation, "-fst"]
+    return [runner, "-N", *modules, simulation, "-fst"]
 
 
 def errors(output: Sequence[str], project: Path) -> tuple[Finding, ...]:

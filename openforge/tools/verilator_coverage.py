@@ -1,4 +1,4 @@
-"""Verilator's ``coverage.dat``: reading it and adding runs up.
+r"""Verilator's ``coverage.dat``: reading it and adding runs up.
 
 Each line is ``C '<\\x01 key \\x02 value>...' count``. The keys used here: ``f`` file, ``l`` line,
 ``n`` column, ``t`` type, ``page`` (ends in the module), ``o`` comment, ``S`` lines that the point
@@ -42,7 +42,7 @@ class Point:
 
 
 def read(path: Path) -> tuple[Point, ...]:
-    """The points of the file `path`. Raises ToolError when it is missing or not what it should be."""
+    """The points of the file `path`. Raises ToolError when it is missing or damaged."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
@@ -67,7 +67,7 @@ def parse(text: str) -> tuple[Point, ...]:
     for number, line in enumerate(lines, 2):
         found = _ENTRY.fullmatch(line)
         if not found:
-            raise ToolError(f"line {number} of the coverage file is no coverage point: {line[:80]!r}")
+            raise ToolError(f"line {number} of the coverage file is no point: {line[:80]!r}")
         keys = dict(pair.partition("\x02")[::2] for pair in found["keys"].split("\x01") if pair)
         if keys.get("t") in KINDS:
             points.append(_point(keys, int(found["count"]), number))

@@ -15,7 +15,7 @@ MAX_CHANGES = 5_000_000
 _LIMITS = process.Limits(timeout_s=300, memory_bytes=4 << 30)
 
 Changes = tuple[tuple[int, int | None], ...]
-"""Times in the waveform's own unit, and values from there on; None for X, Z and what is no number."""
+"""Times in the waveform's own unit, and values from there on; None for X and Z."""
 
 
 def read(

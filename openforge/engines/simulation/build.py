@@ -1,9 +1,8 @@
-"""From a design to a program that simulates it, without make: Verilator, the C++ compiler, a link."""
+"""From a design to a program that simulates it: Verilator, the C++ compiler, a link. No make."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -82,7 +81,7 @@ def _generated(out: Path) -> dict[str, list[Path]]:
     try:
         told = json.loads((out / f"{verilator.PREFIX}.json").read_text("utf-8"))["sources"]
         return {
-            speed: [Path(name) for group in ("classes", "support") for name in told[f"{group}_{speed}"]]
+            speed: [Path(name) for name in (*told[f"classes_{speed}"], *told[f"support_{speed}"])]
             for speed in ("fast", "slow")
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -91,7 +90,7 @@ def _generated(out: Path) -> dict[str, list[Path]]:
 
 def _units(out: Path, name: str, files: list[Path]) -> list[Path]:
     """The translation units of `files`: one of all that are small together."""
-    if sum(os.path.getsize(file) for file in files) > _UNITY_BYTES:
+    if sum(file.stat().st_size for file in files) > _UNITY_BYTES:
         return files
     unit = out / f"all_{name}.cpp"
     unit.write_text("".join(f'#include "{file}"\n' for file in files), encoding="utf-8")

@@ -64,7 +64,7 @@ def judge(
         cases = cocotb.read_results(folder / "results.xml")
     except ToolError as error:
         return Judgement(
-            Status.CRASHED, f"the simulator ended ({_how(ended)}) before the test did: {error}", tail
+            Status.CRASHED, f"the simulator {_how(ended)} before the test did: {error}", tail
         )
     wanted = (planned.test.module, planned.test.name)
     mine = [case for case in cases if (case.module, case.name) == wanted]
@@ -88,7 +88,8 @@ def _python(
         return Judgement(Status.FAILED, kind + worst.message, worst.traceback, place, time)
     if not ended.ok:
         return Judgement(
-            Status.CRASHED, f"the test said '{worst.status}', then the simulator {_how(ended)}", tail
+            Status.CRASHED,
+            f"the test said '{worst.status}', then the simulator {_how(ended)}", tail,
         )
     status = Status.SKIPPED if worst.status is cocotb.Status.SKIPPED else Status.PASSED
     return Judgement(status, worst.message, sim_time_ns=time)

@@ -63,7 +63,10 @@ def run_all(
     events.progress(0, len(runs), "tests")
     with ThreadPoolExecutor(cores()) as pool:
         futures = {
-            pool.submit(_run_twice, planned, params, design, folder, number, trace): number
+            pool.submit(
+                _run_twice, planned, params, design, folder.work / "tests" / f"{number}",
+                trace=trace,
+            ): number
             for number, planned in enumerate(runs)
         }
         for future in as_completed(futures):
@@ -88,17 +91,15 @@ def artifact_names(runs: Sequence[Planned]) -> list[str]:
 
 
 def _run_twice(
-    planned: Planned, params: SimulationSection, design: Design, folder: RunFolder, number: int,
-    trace: bool,
+    planned: Planned, params: SimulationSection, design: Design, work: Path, *, trace: bool
 ) -> TestRun:
     """Run a test; if it failed without a waveform, run it once more to get one."""
     if planned.test and planned.test.skip:
-        return TestRun(planned, Judgement(Status.SKIPPED, "marked skip=True"), 0.0, folder.work)
-    work = folder.work / "tests" / f"{number}"
+        return TestRun(planned, Judgement(Status.SKIPPED, "marked skip=True"), 0.0, work)
     first = _run(planned, params, design, work, trace=trace)
     if trace or first.status is not Status.FAILED:
         return first
-    again = _run(planned, params, design, work.with_name(f"{number}-traced"), trace=True)
+    again = _run(planned, params, design, work.with_name(f"{work.name}-traced"), trace=True)
     unstable = "" if again.status is first.status else f"failed, then {again.status}"
     return replace(first, wave=again.wave if not unstable else None, unstable=unstable)
 

@@ -41,8 +41,9 @@ def for_python(params: SimulationSection, design: Design, work: Path, jobs: int)
     if params.tool == "icarus":
         return _icarus(design, work / "icarus", design.top, None)
     model = verilator.Model(
-        top=design.top, main=cocotb.verilator_main(), parameters=design.parameters,
-        coverage=kinds(params), **_common(design),
+        top=design.top, main=cocotb.verilator_main(), sources=_sources(design),
+        includes=design.includes, defines=design.defines, parameters=design.parameters,
+        coverage=kinds(params),
     )
     executable = build(
         model, work / "model", project=design.project_dir, jobs=jobs, link=cocotb.link_words()
@@ -51,25 +52,22 @@ def for_python(params: SimulationSection, design: Design, work: Path, jobs: int)
 
 
 def for_bench(
-    params: SimulationSection, design: Design, bench: Path, number: int, work: Path, jobs: int
+    params: SimulationSection, design: Design, bench: Path, out: Path, jobs: int
 ) -> Simulation:
     """The simulation of a SystemVerilog bench; its top module is named as its file."""
     if params.tool == "icarus":
-        return _icarus(design, work / f"bench{number}", bench.stem, bench)
-    common = _common(design)
+        return _icarus(design, out, bench.stem, bench)
     model = verilator.Model(
-        top=bench.stem, main=verilator_runtime.COMPAT / "bench_main.cpp", coverage=kinds(params),
-        timing=True, vpi=False, **{**common, "sources": (*common["sources"], bench)},
+        top=bench.stem, main=verilator_runtime.COMPAT / "bench_main.cpp",
+        sources=(*_sources(design), bench), includes=design.includes, defines=design.defines,
+        coverage=kinds(params), timing=True, vpi=False,
     )
-    executable = build(model, work / f"bench{number}", project=design.project_dir, jobs=jobs)
+    executable = build(model, out, project=design.project_dir, jobs=jobs)
     return _verilated(model, executable)
 
 
-def _common(design: Design) -> dict[str, object]:
-    return {
-        "sources": tuple(source.path for source in design.sources),
-        "includes": design.includes, "defines": design.defines,
-    }
+def _sources(design: Design) -> tuple[Path, ...]:
+    return tuple(source.path for source in design.sources)
 
 
 def _verilated(model: verilator.Model, executable: Path) -> Simulation:
@@ -86,7 +84,7 @@ def _icarus(design: Design, out: Path, top: str, bench: Path | None) -> Simulati
     dumper.write_text(icarus.dumper_source(top), encoding="utf-8")
     model = verilator.Model(
         top=top, main=dumper, parameters=design.parameters if bench is None else None,
-        sources=(*(s.path for s in design.sources), *([bench] if bench else [])),
+        sources=(*_sources(design), *([bench] if bench else [])),
         includes=design.includes, defines=design.defines,
     )
     lines: list[str] = []

@@ -7,6 +7,7 @@ as far from OpenForge as the simulation itself. Arguments: a JSON file with the 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pywellen
 
@@ -14,7 +15,7 @@ import pywellen
 def _read(path: str, wanted: "list[list[str]]", limit: int) -> "list[object]":
     """For each list of possible names the changes ``[[time, value], ...]``, None when not there."""
     wave = pywellen.Waveform(path)
-    known = {}
+    known: dict[str, Any] = {}
     for variable in wave.all_vars():
         known.setdefault(variable.full_name, variable)
     answer: list[object] = []

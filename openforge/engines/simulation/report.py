@@ -1,0 +1,146 @@
+"""From test runs and coverage to the tables, findings and the verdict of the check."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import JsonValue
+
+from openforge.config import SimulationSection
+from openforge.design import Design
+from openforge.engines.simulation import goals
+from openforge.engines.simulation.coverage import Share
+from openforge.engines.simulation.judge import Status
+from openforge.engines.simulation.running import TestRun
+from openforge.model import Finding, Level, Metric, Result, Stage, State, Verdict
+
+_BROKEN = (Status.TIMEOUT, Status.CRASHED)
+_RULES = {
+    Status.FAILED: "test-failed", Status.TIMEOUT: "test-timeout", Status.CRASHED: "test-crashed",
+}
+
+
+def test_rows(runs: Sequence[TestRun], kept: Mapping[int, str]) -> list[Mapping[str, Any]]:
+    """The rows of the table ``tests``; `kept` has the artifact names of waveforms, by number."""
+    return [
+        {
+            "module": run.planned.bench.name, "name": run.planned.name, "seed": run.planned.seed,
+            "status": run.status.value, "duration_s": run.duration_s,
+            "sim_time_ns": run.judgement.sim_time_ns, "message": run.judgement.message,
+            "traceback": run.judgement.traceback, "waveform": kept.get(number),
+        }
+        for number, run in enumerate(runs)
+    ]
+
+
+def test_findings(
+    runs: Sequence[TestRun], kept: Mapping[int, str], cycles: Mapping[int, int]
+) -> tuple[Finding, ...]:
+    """A finding for each test that did not pass; `cycles` has the last clock cycle, by number."""
+    found: list[Finding] = []
+    for number, run in enumerate(runs):
+        rule = _RULES.get(run.status)
+        if rule is None:
+            continue
+        when = f" in cycle {cycles[number]}" if number in cycles else ""
+        found.append(Finding(
+            rule=rule, level=Level.ERROR, tool="simulation",
+            message=f"{run.planned}: {run.status}{when}: {run.judgement.message}",
+            location=run.judgement.location,
+            evidence=(f"artifacts/{kept[number]}",) if number in kept else (),
+        ))
+        if run.unstable:
+            found.append(Finding(
+                rule="test-nondeterministic", level=Level.WARNING, tool="simulation",
+                message=f"{run.planned}: run twice with the same seed it {run.unstable}",
+            ))
+    return tuple(found)
+
+
+def conclude(
+    params: SimulationSection, design: Design, runs: Sequence[TestRun], *,
+    shares: Mapping[str, Share], findings: Iterable[Finding], cycles: int | None,
+    problems: Sequence[str],
+) -> Result:
+    """The result of the check. `problems` say what could not be measured."""
+    counts = Counter(run.status for run in runs)
+    missed = goals.missed(params, shares)
+    unmeasured = (*problems, *goals.unmeasured(params, shares))
+    state, verdict, reason = _verdict(runs, counts, missed, unmeasured)
+    return Result(
+        check="simulation", stage=Stage.SIMULATION, state=state, verdict=verdict, reason=reason,
+        findings=(*findings, *missed), bounds=(_bound(params, runs, cycles),),
+        assumptions=_assumptions(params, design, runs), metrics=_metrics(counts, shares, cycles),
+        summary=_summary(counts, shares),
+    )
+
+
+def _verdict(
+    runs: Sequence[TestRun], counts: Counter[Status], missed: Sequence[Finding],
+    unmeasured: Sequence[str],
+) -> tuple[State, Verdict | None, str]:
+    broken = [run for run in runs if run.status in _BROKEN]
+    if broken:
+        names = [f"{run.planned}: {run.status}: {run.judgement.message}" for run in broken]
+        return State.ERROR, None, _some("tests did not run to their end", names)
+    if unmeasured:
+        return State.ERROR, None, "; ".join(unmeasured)
+    reasons = []
+    if counts[Status.FAILED]:
+        names = [str(run.planned) for run in runs if run.status is Status.FAILED]
+        reasons.append(_some("tests failed", names))
+    if missed:
+        reasons.append("; ".join(finding.message for finding in missed))
+    if reasons:
+        return State.DONE, Verdict.FAILED, "; ".join(reasons)
+    if not counts[Status.PASSED]:
+        return State.DONE, Verdict.INCONCLUSIVE, "every test is skipped, so nothing was simulated"
+    return State.DONE, Verdict.PASSED, ""
+
+
+def _some(what: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{len(names)} {what}: {', '.join(names[:5])}{more}"
+
+
+def _bound(params: SimulationSection, runs: Sequence[TestRun], cycles: int | None) -> str:
+    ran = [run for run in runs if run.status is not Status.SKIPPED]
+    seeds = f"seeds {params.seed}..{params.seed + params.seeds - 1}"
+    length = f", {cycles:,} clock cycles in all" if cycles is not None else ""
+    return f"{len(ran)} test runs, {seeds}{length}"
+
+
+def _assumptions(
+    params: SimulationSection, design: Design, runs: Sequence[TestRun]
+) -> tuple[str, ...]:
+    found = ["simulation shows the presence of bugs, never their absence"]
+    if params.tool == "verilator":
+        found.append("two-state simulation: registers start at 0, X is not modelled")
+    if any(not run.planned.bench.python for run in runs):
+        found.append("a SystemVerilog bench fails by $error, $fatal, $stop or an assertion")
+        if design.parameters:
+            found.append("SystemVerilog benches set the design's parameters themselves")
+    skipped = sum(run.status is Status.SKIPPED for run in runs)
+    return (*found, f"{skipped} tests are skipped") if skipped else tuple(found)
+
+
+def _metrics(
+    counts: Counter[Status], shares: Mapping[str, Share], cycles: int | None
+) -> tuple[Metric, ...]:
+    found = [Metric(name=f"tests_{status}", value=counts[status]) for status in Status]
+    found += [
+        Metric(name=f"coverage_{kind}", value=share.percent, unit="%")
+        for kind, share in shares.items()
+    ]
+    return (*found, Metric(name="cycles", value=cycles)) if cycles is not None else tuple(found)
+
+
+def _summary(counts: Counter[Status], shares: Mapping[str, Share]) -> dict[str, JsonValue]:
+    """The fields of the REST contract; a test without a verdict counts as failed there."""
+    bad = counts[Status.FAILED] + sum(counts[status] for status in _BROKEN)
+    return {
+        "tests_passed": counts[Status.PASSED], "tests_failed": bad,
+        "coverage": {kind: share.percent for kind, share in shares.items()},
+    }
