@@ -1,18 +1,20 @@
-"""Loading ``openforge.yaml``: safe YAML with positions, overrides, and errors that name the cure."""
+"""Loading ``openforge.yaml``: overrides by dotted path, and errors that name place and cure."""
 
 from __future__ import annotations
 
 import difflib
+import json
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
-from openforge.errors import ConfigError, OpenForgeError, Problem
+from openforge.config_load import Places, YamlPath, dotted, parse_yaml, read_yaml
+from openforge.errors import ConfigError, Problem
 from openforge.globs import resolve_globs
 from openforge.schema import (
     Config,
@@ -23,88 +25,90 @@ from openforge.schema import (
 )
 
 __all__ = [
-    "FILE", "Config", "FormalSection", "LintSection", "SimulationSection", "json_schema", "load",
-    "parse_override", "resolve_globs",
+    "FILE",
+    "Config",
+    "FormalSection",
+    "LintSection",
+    "OverrideProblem",
+    "SimulationSection",
+    "json_schema",
+    "known",
+    "load",
+    "parse_override",
+    "read_yaml",
+    "resolve_globs",
 ]
 
 FILE = "openforge.yaml"
-_MAX_BYTES = 1 << 20
-_MAX_NODES = 20_000
-_MAX_DEPTH = 40
+_MAX_PROBLEMS = 50
+_SPELLINGS = {"exhaustive_test": "exhaustive"}
+_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+_EXPECTED = {
+    "model_type": "should be a mapping of fields",
+    "dict_type": "should be a mapping",
+    "tuple_type": "should be a list",
+    "string_type": "should be a text",
+    "int_type": "should be a whole number",
+    "float_type": "should be a number",
+    "bool_type": "should be true or false",
+}
 
-Path_ = tuple[str | int, ...]
-Places = dict[Path_, tuple[int, int]]
+
+@dataclass(frozen=True)
+class OverrideProblem(Problem):
+    """A fault in an override: it has no place in the file."""
+
+    def __str__(self) -> str:
+        return super().__str__().replace(FILE, "override", 1)
 
 
 def load(project_dir: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """The configuration of the project in `project_dir`, with dotted-path `overrides` applied.
 
-    Raises ConfigError with every problem found, each with its line and the nearest right name.
+    Values are typed strictly, in the file and in overrides: ``true`` is not a number, ``"7"``
+    neither. Raises ConfigError with every problem found, each with its line and the nearest right
+    name.
     """
-    data, places = _read(project_dir / FILE)
+    data, places = _read(project_dir)
     problems: list[Problem] = []
-    for dotted, value in (overrides or {}).items():
-        path = tuple(dotted.split("."))
-        if known(path):
-            problems += _set(data, path, value)
-        else:
-            message = "unknown field in an override"
-            problems.append(Problem(dotted, message, suggestion=_suggest(path)))
+    overridden: list[YamlPath] = []
+    for name, value in (overrides or {}).items():
+        path = tuple(_SPELLINGS.get(part, part) for part in name.split("."))
+        problem = _apply(data, path, value)
+        if problem:
+            problems.append(problem)
+        overridden.append(path)
+    try:
+        config = Config.model_validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        raise ConfigError([*problems, *_problems(error, data, places, overridden)]) from None
     if problems:
         raise ConfigError(problems)
-    try:
-        return Config.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(_problem(e, places) for e in error.errors()) from None
+    return config
 
 
 def parse_override(text: str) -> tuple[str, JsonValue]:
     """``a.b=c`` as path and value; the value is YAML, so numbers, lists and ``{}`` work.
 
-    Raises OpenForgeError when it is not of that form.
+    Raises ConfigError when it is not of that form.
     """
-    dotted, equals, value = text.partition("=")
-    if not equals or not dotted.strip():
-        raise OpenForgeError(f"an override is written field=value, not '{text}'")
+    name, equals, value = text.partition("=")
+    name = name.strip()
+    if not equals or not name:
+        message = f"an override is written field=value, found {text[:80]!a}"
+        raise ConfigError([OverrideProblem("", message)])
     try:
-        return dotted.strip(), yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise OpenForgeError(f"the value of {dotted.strip()} is not valid YAML: {value}") from None
+        return name, parse_yaml(value)[0]
+    except ConfigError as error:
+        raise ConfigError(
+            OverrideProblem(name, problem.message) for problem in error.problems
+        ) from None
 
 
-def read_yaml(path: Path) -> tuple[Any, Places]:
-    """The content of a small YAML file, with line and column (from 1) of every path in it.
-
-    Tags, duplicate keys, cycles and alias bombs are refused. Raises ConfigError.
-    """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise ConfigError([Problem("", f"there is no {path.name} in {path.parent}")]) from None
-    except OSError as error:
-        raise ConfigError([Problem("", f"cannot read {path}: {error.strerror}")]) from None
-    if len(raw) > _MAX_BYTES:
-        raise ConfigError([Problem("", f"is larger than {_MAX_BYTES >> 20} MB")])
-    try:
-        text = raw.decode("utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except UnicodeDecodeError as error:
-        raise ConfigError([Problem("", f"is not UTF-8 (byte {error.start})")]) from None
-    except RecursionError:
-        raise ConfigError([Problem("", "is nested too deeply")]) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = (mark.line + 1, mark.column + 1) if mark else (None, None)
-        what = getattr(error, "problem", None) or str(error)
-        raise ConfigError([Problem("", f"is not valid YAML: {what}", *place)]) from None
-    if root is None:
-        return None, {}
-    builder = _Builder()
-    return builder.build(root, ()), builder.places
-
-
-def _read(path: Path) -> tuple[dict[str, Any], Places]:
+def _read(project_dir: Path) -> tuple[dict[str, Any], Places]:
+    path = project_dir / FILE
+    if path.is_symlink() and not path.resolve().is_relative_to(project_dir.resolve()):
+        raise ConfigError([Problem("", "is a link that leads out of the project")])
     data, places = read_yaml(path)
     if data is None:
         raise ConfigError([Problem("", "is empty; `project` and `design` are required")])
@@ -113,106 +117,79 @@ def _read(path: Path) -> tuple[dict[str, Any], Places]:
     return data, places
 
 
-class _Builder:
-    """Turns YAML nodes into plain values, keeping where each came from."""
-
-    def __init__(self) -> None:
-        self.places: Places = {}
-        self._count = 0
-        self._safe = yaml.SafeLoader("")
-
-    def build(self, node: yaml.Node, path: Path_) -> Any:
-        self._count += 1
-        if self._count > _MAX_NODES or len(path) > _MAX_DEPTH:
-            self._fail(node, path, "the file expands to too much (aliases within aliases?)")
-        self.places.setdefault(path, _place(node))
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, (*path, n)) for n, item in enumerate(node.value)]
-        if not node.tag.startswith("tag:yaml.org,2002:"):
-            self._fail(node, path, f"YAML tags are not allowed: {node.tag}")
-        value = self._scalar(node, path)
-        # Dates are texts here: `version: 2024-01-01` names a version.
-        return value if isinstance(value, str | int | float | bool | None) else node.value
-
-    def _scalar(self, node: yaml.Node, path: Path_) -> Any:
-        try:
-            return self._safe.construct_object(node)
-        except (yaml.YAMLError, ValueError):
-            self._fail(node, path, f"is not a valid value: {node.value}")
-
-    def _mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
-        if node.tag != "tag:yaml.org,2002:map":
-            self._fail(node, path, f"YAML tags are not allowed: {node.tag}")
-        built: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                self._fail(key_node, path, "a field's name must be a plain word")
-            key = key_node.value
-            if key in built:
-                self._fail(key_node, (*path, key), "this field is there twice")
-            self.places[(*path, key)] = _place(key_node)
-            built[key] = self.build(value_node, (*path, key))
-        return built
-
-    def _fail(self, node: yaml.Node, path: Path_, message: str) -> typing.NoReturn:
-        raise ConfigError([Problem(_dotted(path), message, *_place(node))])
-
-
-def _place(node: yaml.Node) -> tuple[int, int]:
-    return node.start_mark.line + 1, node.start_mark.column + 1
-
-
-def _dotted(path: Sequence[str | int]) -> str:
-    return ".".join(str(part) for part in path)
-
-
-def _set(data: dict[str, Any], path: tuple[str, ...], value: Any) -> list[Problem]:
-    """Put `value` at `path`, making sections that are not there."""
+def _apply(data: dict[str, Any], path: tuple[str, ...], value: Any) -> Problem | None:
+    """Put a copy of `value` at `path`, making sections that are not there."""
+    if not known(path):
+        return OverrideProblem(dotted(path), "unknown field", suggestion=_suggest(path))
+    try:
+        copy = json.loads(json.dumps(_JSON.validate_python(value), allow_nan=False))
+    except (ValidationError, ValueError, RecursionError):
+        message = f"should be a plain, finite value, found {ascii(value)[:80]}"
+        return OverrideProblem(dotted(path), message)
     here = data
-    for part in path[:-1]:
-        if here.get(part) is None:
-            here[part] = {}
-        below = here[part]
-        if isinstance(below, bool):  # the short form of a section, e.g. `coverage: true`
-            return [Problem(_dotted(path), f"'{part}' is {below} in the file, not a section")]
+    for depth, part in enumerate(path[:-1], start=1):
+        below = _long_form(path[:depth], here.get(part))
         if not isinstance(below, dict):
-            return [Problem(_dotted(path), f"'{part}' is not a section in the file")]
-        here = below
-    here[path[-1]] = value
-    return []
+            message = f"cannot be set: {dotted(path[:depth])} is {_found(below)}, not a section"
+            return OverrideProblem(dotted(path), message)
+        here[part] = here = below
+    for old, name in _SPELLINGS.items():
+        if name == path[-1]:
+            here.pop(old, None)
+    here[path[-1]] = copy
+    return None
+
+
+def _long_form(path: Sequence[str], value: Any) -> Any:
+    """A section given in short, e.g. ``coverage: true``, with its fields; others as they are."""
+    if value is None:
+        return {}
+    section = _section(_at(path))
+    if section is None or isinstance(value, dict):
+        return value
+    try:
+        return section.model_validate(value).model_dump(mode="json", by_alias=True)
+    except ValidationError:
+        return value
 
 
 def known(path: Sequence[str]) -> bool:
     """Whether the schema has the dotted `path`."""
-    return any(_matches(list(path), choice) for choice in [Config])
+    return _at(path) is not None
 
 
-def _matches(path: list[str], kind: Any) -> bool:
-    if not path:
-        return True
-    fields = _fields(kind)
-    if fields is None:
-        return _is_mapping(kind) and len(path) == 1
-    return path[0] in fields and _matches(path[1:], fields[path[0]])
+def _at(path: Sequence[str]) -> Any:
+    """The type of the field at `path`; None when the schema has no such field."""
+    kind: Any = Config
+    for part in path:
+        fields = _fields(kind)
+        if fields is not None:
+            kind = fields.get(part)
+        else:
+            kind = next((typing.get_args(c)[1] for c in _choices(kind) if _is_dict(c)), None)
+    return kind
+
+
+def _is_dict(kind: Any) -> bool:
+    return typing.get_origin(kind) is dict
+
+
+def _section(kind: Any) -> type[BaseModel] | None:
+    models = (c for c in _choices(kind) if isinstance(c, type) and issubclass(c, BaseModel))
+    return next(models, None)
 
 
 def _fields(kind: Any) -> dict[str, Any] | None:
     """The fields of a section type, also inside ``X | None``; None when it is not a section."""
-    for choice in _choices(kind):
-        if isinstance(choice, type) and issubclass(choice, BaseModel):
-            return {f.alias or n: f.annotation for n, f in choice.model_fields.items()}
-    return None
+    section = _section(kind)
+    if section is None:
+        return None
+    return {f.alias or n: f.annotation for n, f in section.model_fields.items()}
 
 
 def _choices(kind: Any) -> tuple[Any, ...]:
     is_union = typing.get_origin(kind) in (typing.Union, types.UnionType)
     return typing.get_args(kind) if is_union else (kind,)
-
-
-def _is_mapping(kind: Any) -> bool:
-    return any(typing.get_origin(choice) is dict for choice in _choices(kind))
 
 
 def _suggest(path: Sequence[str]) -> str | None:
@@ -223,38 +200,112 @@ def _suggest(path: Sequence[str]) -> str | None:
         fields = _fields(kind)
         if fields is None:
             return None
-        name = part
-        if part not in fields:
-            near = difflib.get_close_matches(part, fields, n=1, cutoff=0.6)
-            if not near:
-                return None
-            name = near[0]
-        right.append(name)
-        kind = fields[name]
+        near = [part] if part in fields else difflib.get_close_matches(part[:100], fields, n=1)
+        if not near:
+            return _elsewhere(path[-1])
+        right.append(near[0])
+        kind = fields[near[0]]
     return ".".join(right) if right != list(path) else None
 
 
-def _problem(error: Any, places: Places) -> Problem:
-    """One of pydantic's errors in the terms of the file."""
-    path = _in_file(error["loc"], places)
-    line, column = places.get(path) or places.get(path[:-1]) or (None, None)
-    if error["type"] == "extra_forbidden":
-        suggestion = _suggest([str(part) for part in path])
-        return Problem(_dotted(path), "unknown field", line, column, suggestion)
-    if error["type"] == "missing":
-        return Problem(_dotted(path), "is required", line, column)
-    message = str(error["msg"]).removeprefix("Value error, ")
-    near = None
-    if error["type"] == "literal_error" and isinstance(error["input"], str):
-        allowed = [word.strip("'") for word in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        near = next(iter(difflib.get_close_matches(error["input"], allowed, n=1)), None)
-    return Problem(_dotted(path), f"{message} (found {error['input']!r:.80})", line, column, near)
+def _elsewhere(name: str) -> str | None:
+    """The one place in the schema where `name` belongs, for a section at the wrong level."""
+    found = [".".join(path) for path in _paths(Config, ()) if path[-1] == name]
+    return found[0] if len(found) == 1 else None
 
 
-def _in_file(loc: Sequence[str | int], places: Places) -> Path_:
-    """A location without the parts that pydantic adds for unions and validators."""
-    path: Path_ = ()
-    for n, part in enumerate(loc):
-        if (*path, part) in places or n == len(loc) - 1:
+def _paths(kind: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name, below in (_fields(kind) or {}).items():
+        yield (*path, name)
+        yield from _paths(below, (*path, name))
+
+
+def _problems(
+    error: ValidationError, data: Any, places: Places, overridden: Sequence[YamlPath]
+) -> list[Problem]:
+    """Pydantic's errors in the terms of the file, in its order, one a field."""
+    merged: dict[YamlPath, list[Any]] = {}
+    for fault in error.errors(include_url=False):
+        merged.setdefault(_in_data(fault, data), []).append(fault)
+    shown: list[tuple[tuple[int, int], Problem]] = []
+    for path, faults in merged.items():
+        # Of a choice of types, what is wrong inside the likeliest says more than "not the other".
+        inner = any(other[: len(path)] == path for other in merged if other != path)
+        kept = [f for f in faults if not (inner and f["type"].endswith("_type"))]
+        if not kept:
+            continue
+        place = _place(path, places)
+        if _is_overridden(path, places, overridden):
+            shown.append(((0, 0), _problem(OverrideProblem, path, kept, (None, None))))
+        else:
+            shown.append((place, _problem(Problem, path, kept, place)))
+    shown.sort(key=lambda pair: pair[0])
+    problems = [problem for _, problem in shown]
+    if len(problems) > _MAX_PROBLEMS:
+        more = Problem("", f"and {len(problems) - _MAX_PROBLEMS} more problems")
+        return [*problems[:_MAX_PROBLEMS], more]
+    return problems
+
+
+def _is_overridden(path: YamlPath, places: Places, overridden: Sequence[YamlPath]) -> bool:
+    """Whether an override gave the value at `path`, or made the section it is missing from."""
+    made = () if path[:-1] in places else path[:-1]
+    return any(
+        path[: len(other)] == other or (made and other[: len(made)] == made) for other in overridden
+    )
+
+
+def _in_data(fault: Any, data: Any) -> YamlPath:
+    """A fault's path without the parts that pydantic adds for unions and validators."""
+    path: YamlPath = ()
+    last = len(fault["loc"]) - 1
+    for n, part in enumerate(fault["loc"]):
+        inside = (
+            part in data
+            if isinstance(data, dict)
+            else (isinstance(data, list) and isinstance(part, int) and part < len(data))
+        )
+        if inside:
+            path, data = (*path, part), data[part]
+        elif n == last and fault["type"] == "missing":
             path = (*path, part)
     return path
+
+
+def _place(path: YamlPath, places: Places) -> tuple[int, int]:
+    return next(places[path[:n]] for n in range(len(path), -1, -1) if path[:n] in places)
+
+
+def _problem(
+    kind: type[Problem], path: YamlPath, faults: Sequence[Any], place: tuple[int | None, int | None]
+) -> Problem:
+    fault = faults[0]
+    if fault["type"] == "extra_forbidden":
+        suggestion = _suggest([str(part) for part in path])
+        return kind(dotted(path), "unknown field", *place, suggestion)
+    if fault["type"] == "missing":
+        return kind(dotted(path), "is required", *place)
+    message = " or ".join(dict.fromkeys(_message(f) for f in faults))
+    return kind(
+        dotted(path), f"{message}, found {_found(fault['input'])}", *place, _nearest(faults)
+    )
+
+
+def _message(fault: Any) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return str(_EXPECTED.get(fault["type"], message))
+
+
+def _found(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _nearest(faults: Iterable[Any]) -> str | None:
+    """The option that a misspelt word comes nearest to."""
+    for fault in faults:
+        if fault["type"] == "literal_error" and isinstance(fault["input"], str):
+            options = fault["ctx"]["expected"].replace(" or ", ", ").split(", ")
+            words = [option.strip("'") for option in options]
+            return next(iter(difflib.get_close_matches(fault["input"][:100], words, n=1)), None)
+    return None

@@ -13,7 +13,7 @@ import sys
 
 
 def main(argv: list[str]) -> int:
-    """Run the passes asked for; 0 when all of them ran, 1 with the message of the first that failed."""
+    """Run the passes asked for; 0 when all of them ran, 1 after the message of the first that failed."""
     options, files = getopt.gnu_getopt(argv, "qQTtVl:L:p:s:", ["version"])
     if any(name in ("-V", "--version") for name, _ in options):
         print(f"Yosys {importlib.metadata.version('pyosys')} (pyosys)")
@@ -23,13 +23,12 @@ def main(argv: list[str]) -> int:
     commands = [command for name, value in options for command in _commands(name, value)]
     commands += [f"script {_word(name)}" if name.endswith(".ys") else f"read_rtlil {_word(name)}"
                  for name in files]
-    terminal = os.dup(1)
     if quiet:  # passes print to the C library's stdout: with -q only the log file gets it
         sink = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(sink, 1)
     elif log:
         commands = [f"tee -q -a {_word(log)} {command}" for command in commands]
-    return _run(commands, terminal)
+    return _run(commands)
 
 
 def _commands(name: str, value: str) -> list[str]:
@@ -42,19 +41,13 @@ def _word(path: str) -> str:
     return f'"{path}"' if " " in path else path
 
 
-def _run(commands: list[str], terminal: int) -> int:
+def _run(commands: list[str]) -> int:
+    """Run the passes; a pass that fails prints its error and ends the process with code 1."""
     from pyosys import libyosys
 
     design = libyosys.Design()
-    try:
-        for command in commands:
-            libyosys.run_pass(command, design)
-    except RuntimeError as error:
-        sys.stdout.flush()
-        os.dup2(terminal, 1)
-        message = str(error).strip()
-        print(message if message.startswith("ERROR") else f"ERROR: {message}", file=sys.stderr)
-        return 1
+    for command in commands:
+        libyosys.run_pass(command, design)
     return 0
 
 

@@ -95,7 +95,7 @@ def _merged(
     series: Sequence[Changes],
 ) -> Iterator[tuple[tuple[int, ...], tuple[int | None, ...]]]:
     """The changes of all `series` in order of time: which of them change, and to what."""
-    tagged = (((t, i, v) for t, v in changes) for i, changes in enumerate(series))
+    tagged = [[(t, i, v) for t, v in changes] for i, changes in enumerate(series)]
     in_order = heapq.merge(*tagged, key=lambda change: change[0])
     for _, group in itertools.groupby(in_order, key=lambda change: change[0]):
         changed = list(group)
