@@ -113,7 +113,7 @@ def _environment(top: str, modules: str, folders: Iterable[Path]) -> dict[str, s
         "COCOTB_TEST_MODULES": modules,
         "COCOTB_TRUST_INERTIAL_WRITES": "1",
         "GPI_LOG_LEVEL": "WARNING",
-        # cocotb sets pytest's assertion rewriting up; whatever plugins are installed would be loaded
+        # cocotb sets up pytest's assertion rewriting, which would load every installed plugin
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "TOPLEVEL_LANG": "verilog",
     }
