@@ -15,6 +15,7 @@ from openforge.tools.locate import program
 
 _LEVELS = {"error": Level.ERROR, "warning": Level.WARNING}
 _LIMITS = process.Limits(timeout_s=120, memory_bytes=4 << 30)
+_SUM = "Exiting due to "  # a count of the others, not a finding
 _BOILERPLATE = ("... For ", '... Use "', "... note: In instance")
 
 
@@ -31,8 +32,13 @@ def lint(options: Iterable[str | Path], *, project: Path, work: Path) -> tuple[F
         cwd=work, log=work / "verilator-lint.log", limits=_LIMITS,
         env={"VERILATOR_ROOT": str(verilator.parent.parent)}, readable=[project], writable=[work],
     ).expect("Verilator's lint", codes=(0, 1))
-    found = parse(answer.read_text("utf-8", "replace"), project) if answer.is_file() else ()
-    if ended.returncode != 0 and not found:
+    if ended.returncode == 0:  # warnings are fatal with -Wall, so that there are none
+        return ()  # (and the file that Verilator 5.48 writes then is not valid JSON)
+    try:
+        found = parse(answer.read_text("utf-8", "replace"), project)
+    except (OSError, ValueError) as error:
+        raise ToolError(f"Verilator's lint left no readable answer: {error}", ended.log) from error
+    if not found:
         raise ToolError("Verilator's lint failed\n" + "\n".join(ended.tail), ended.log)
     return found
 
@@ -40,7 +46,8 @@ def lint(options: Iterable[str | Path], *, project: Path, work: Path) -> tuple[F
 def parse(sarif: str, project: Path) -> tuple[Finding, ...]:
     """The results of a SARIF 2.1.0 text as findings, with places relative to `project`."""
     runs = json.loads(sarif)["runs"]
-    return tuple(_finding(result, project) for run in runs for result in run["results"])
+    results = (result for run in runs for result in run["results"])
+    return tuple(_finding(r, project) for r in results if not r["message"]["text"].startswith(_SUM))
 
 
 def _finding(result: dict[str, Any], project: Path) -> Finding:
