@@ -229,16 +229,14 @@ def _problems(
         merged.setdefault(_in_data(fault, data), []).append(fault)
     shown: list[tuple[tuple[int, int], Problem]] = []
     for path, faults in merged.items():
-        # Of a choice of types, what is wrong inside the likeliest says more than "not the other".
-        inner = any(other[: len(path)] == path for other in merged if other != path)
-        kept = [f for f in faults if not (inner and f["type"].endswith("_type"))]
-        if not kept:
+        # What is wrong inside says more than "not the other type" or "too few are right".
+        if any(other[: len(path)] == path for other in merged if other != path):
             continue
         place = _place(path, places)
         if _is_overridden(path, places, overridden):
-            shown.append(((0, 0), _problem(OverrideProblem, path, kept, (None, None))))
+            shown.append(((0, 0), _problem(OverrideProblem, path, faults, (None, None))))
         else:
-            shown.append((place, _problem(Problem, path, kept, place)))
+            shown.append((place, _problem(Problem, path, faults, place)))
     shown.sort(key=lambda pair: pair[0])
     problems = [problem for _, problem in shown]
     if len(problems) > _MAX_PROBLEMS:
