@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from openforge.errors import ToolMissing
 from openforge.tools import process
 from openforge.tools.locate import program
 
@@ -94,7 +95,7 @@ def environment(bin_dir: Path) -> dict[str, str]:
     for tool in ("z3", "yices"):
         try:
             path = program(tool)
-        except process.ToolMissing:
+        except ToolMissing:
             continue
         _script(bin_dir / path.name, [path])
     run = [sys.executable, "-s", _SHIMS / "yowasp_script.py"]
@@ -118,7 +119,7 @@ def _script(path: Path, argv: Sequence[str | Path]) -> Path:
 def config(task: Task) -> str:
     """The text of the .sby file of `task`."""
     return "\n".join([
-        "[options]", f"mode {task.mode}", f"depth {task.depth}", "vcd off",
+        "[options]", f"mode {task.mode}", f"depth {task.depth}", "vcd off", "assume_early off",
         f"timeout {max(1, round(task.timeout_s))}",
         *(["multiclock on"] if task.multiclock else []),
         *(["aigsmt none"] if task.mode in ("prove", "bmc") else []),
@@ -174,7 +175,7 @@ def parse(lines: Iterable[str], engines: Sequence[str]) -> tuple[Status, tuple[E
     status, reports = Status.ERROR, dict[str, _Reader]()
     for line in lines:
         if done := _DONE.search(line):
-            status = Status(done["status"]) if done["status"] in Status else Status.ERROR
+            status = Status(done["status"]) if done["status"] in _EXIT_CODES else Status.ERROR
         elif (found := _LINE.match(line)) and found["who"].startswith("engine_"):
             index, _, part = found["who"].removeprefix("engine_").partition(".")
             if "." in part or not index.isdigit() or int(index) >= len(engines):

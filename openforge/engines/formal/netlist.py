@@ -1,0 +1,270 @@
+"""The design as one flat RTLIL module: read once with Yosys, its property cells taken out."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from openforge import events
+from openforge.design import Design
+from openforge.errors import CheckFailedToRun, DesignError, ToolError
+from openforge.tools import process, yosys_shim
+
+_LIMITS = process.Limits(timeout_s=300, memory_bytes=6 << 30)
+_SPEAKING = {"$check", "$assert", "$assume", "$cover", "$live", "$fair"}
+_CELL = re.compile(r"  cell (\S+) (\S+)$")
+_SRC = re.compile(r"(?P<file>.*?):(?P<line>\d+)\.(?P<column>\d+)-")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A property cell: the signals `condition` and `enable` in RTLIL, and where it was written.
+
+    `trigger` is the clock and its polarity; empty for a property that holds at every time.
+    `constant`: written so that it is true by itself, before anything is known of the design.
+    """
+
+    name: str
+    kind: str
+    file: str
+    line: int
+    column: int
+    condition: str
+    enable: str
+    trigger: str
+    polarity: str
+    constant: bool = False
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """`head` + property cells + ``end`` is the model. `clock` is None without registers."""
+
+    head: str
+    cells: tuple[Cell, ...]
+    multiclock: bool
+    clock: str | None
+    frontend: str
+
+
+def read(design: Design, files: Sequence[Path], work: Path) -> Netlist:
+    """The flat netlist of `design` together with the property files `files`.
+
+    Raises DesignError when no front end of Yosys can read it, CheckFailedToRun for what the proof
+    engines cannot express.
+    """
+    errors = []
+    for frontend, command in (("read_slang", _slang), ("read_verilog", _verilog)):
+        log = work / f"{frontend}.log"
+        script = work / f"{frontend}.ys"
+        top = design.top
+        script.write_text("\n".join([
+            command(design, files), "write_rtlil raw.il", f"prep -flatten -top {top}", "setundef -anyseq",
+            "opt_clean", "write_rtlil base.il", "write_json base.json", "",
+        ]), encoding="utf-8")
+        ended = process.run(
+            [sys.executable, "-s", str(yosys_shim.__file__), "-s", script.name], cwd=work, log=log,
+            limits=_LIMITS, readable=[design.project_dir], writable=[work],
+        )
+        if ended.ok:
+            return _parse(design, work, frontend)
+        if ended.outcome is not process.Outcome.EXITED:
+            ended.expect("Yosys")
+        said = [line for line in ended.tail if "ERROR" in line or "error" in line]
+        errors.append(f"{frontend}: {' '.join(said)[:600]}")
+        events.log(f"Yosys' {frontend} cannot read the design: {said[:1]}", "WARNING")
+    raise DesignError("Yosys cannot read the design for a proof\n" + "\n".join(errors))
+
+
+def _word(value: object) -> str:
+    text = str(value)
+    if any(char in text for char in '"\n\\;#'):
+        raise CheckFailedToRun(f"'{text}' has a character that Yosys cannot take; rename it")
+    return f'"{text}"' if " " in text else text
+
+
+def _slang(design: Design, files: Sequence[Path]) -> str:
+    words = ["read_slang", "--top", design.top]
+    words += [f"-I{folder}" for folder in design.includes]
+    words += [f"-D{name}={value}" for name, value in design.defines.items()]
+    words += [f"-G{name}={value}" for name, value in design.parameters.items()]
+    words += [str(path) for path in (*(s.path for s in design.sources), *files)]
+    return " ".join(_word(word) for word in words)
+
+
+def _verilog(design: Design, files: Sequence[Path]) -> str:
+    words = ["read_verilog", "-formal", "-sv"]
+    words += [f"-I{folder}" for folder in design.includes]
+    words += [f"-D{name}={value}" for name, value in design.defines.items()]
+    words += [str(path) for path in (*(s.path for s in design.sources), *files)]
+    command = " ".join(_word(word) for word in words)
+    sets = " ".join(f"-set {_word(n)} {_word(v)}" for n, v in design.parameters.items())
+    return f"{command}\nchparam {sets} {design.top}" if sets else command
+
+
+def _parse(design: Design, work: Path, frontend: str) -> Netlist:
+    try:
+        text = (work / "base.il").read_text(encoding="utf-8")
+        tree = json.loads((work / "base.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ToolError(f"Yosys left no readable netlist: {error}") from error
+    if len(tree["modules"]) != 1 or design.top not in tree["modules"]:
+        raise CheckFailedToRun(
+            f"expected the one flat module '{design.top}' but found {sorted(tree['modules'])}; "
+            "modules without a body cannot be in a proof"
+        )
+    module = tree["modules"][design.top]
+    _refuse_black_boxes(module)
+    head, cells = _split(text, work)
+    cells = _mark_constants(cells, work)
+    clock, multiclock = _clocking(module)
+    return Netlist(_first_cycle(head), cells, multiclock, clock, frontend)
+
+
+def _refuse_black_boxes(module: dict[str, Any]) -> None:
+    for name, cell in module["cells"].items():
+        if not cell["type"].startswith("$") or cell["type"] in ("$live", "$fair"):
+            raise CheckFailedToRun(f"the cell '{name}' ({cell['type']}) cannot be in a proof")
+
+
+def _split(text: str, work: Path) -> tuple[str, tuple[Cell, ...]]:
+    """The module without its property cells and without its ``end``, and those cells."""
+    kept: list[str] = []
+    cells: list[Cell] = []
+    attributes: list[str] = []
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.startswith("  attribute "):
+            attributes.append(line)
+            continue
+        found = _CELL.match(line)
+        if found and found[1] in _SPEAKING:
+            cells.append(_cell(found[1], found[2], attributes, lines, work))
+        else:
+            kept += [*attributes, line]
+        attributes = []
+    while kept and kept[-1] != "end":
+        kept.pop()
+    return "\n".join(kept[:-1]) + "\n", tuple(cells)
+
+
+def _mark_constants(cells: tuple[Cell, ...], work: Path) -> tuple[Cell, ...]:
+    """`cells`, those marked that were constant true before the design was optimised.
+
+    A property that only becomes constant by optimisation is not empty: the design makes it true.
+    """
+    _, raw = _split((work / "raw.il").read_text(encoding="utf-8"), work)
+    places: dict[tuple[str, int, int], bool] = {}
+    for cell in raw:
+        key = (cell.file, cell.line, cell.column)
+        places[key] = places.get(key, True) and cell.condition in ("1'1", "1")
+    return tuple(
+        replace(cell, constant=places.get((cell.file, cell.line, cell.column), False))
+        for cell in cells
+    )
+
+
+def _cell(
+    kind: str, name: str, attributes: list[str], lines: Iterator[str], work: Path
+) -> Cell:
+    values: dict[str, str] = {}
+    for line in lines:
+        if line == "  end":
+            break
+        _, key, value = line.strip().split(" ", 2)
+        values[key] = value
+    source = next((a for a in attributes if a.startswith("  attribute \\src ")), "")
+    found = _SRC.match(source.removeprefix("  attribute \\src ").strip('"'))
+    file = os.path.normpath(work / found["file"]) if found else ""
+    timed = kind == "$check" and values["\\TRG_ENABLE"] not in ("0", "1'0")
+    if timed and values["\\TRG_WIDTH"] != "1":
+        raise CheckFailedToRun(
+            f"{file}:{found['line'] if found else 0}: a property with several clock edges is not "
+            "supported; give it one"
+        )
+    flavour = values["\\FLAVOR"].strip('"') if kind == "$check" else kind.removeprefix("$")
+    return Cell(
+        name=name.removeprefix("\\"), kind=flavour, file=file,
+        line=int(found["line"]) if found else 0, column=int(found["column"]) if found else 0,
+        condition=values["\\A"], enable=values["\\EN"],
+        trigger=values["\\TRG"] if timed else "",
+        polarity=values["\\TRG_POLARITY"] if timed else "",
+    )
+
+
+_CLOCK_PORTS = {"CLK": "CLK_POLARITY", "WR_CLK": "WR_CLK_POLARITY", "RD_CLK": "RD_CLK_POLARITY",
+                "TRG": "TRG_POLARITY"}
+
+
+def _clocking(module: dict[str, Any]) -> tuple[str | None, bool]:
+    """Name of the one clock, and whether the design needs the multi-clock model instead.
+
+    The quick model makes one step a clock cycle. It is only right when everything has the same
+    edge of one input, and nothing else looks at that input.
+    """
+    edges: set[tuple[Any, str]] = set()
+    data: set[Any] = set()
+    for cell in module["cells"].values():
+        for port, bits in cell["connections"].items():
+            if cell["port_directions"].get(port) == "output":
+                continue
+            polarity = _CLOCK_PORTS.get(port)
+            if polarity is None or polarity not in cell["parameters"]:
+                data.update(bits)
+                continue
+            edges |= set(_edges(cell, port, bits, cell["parameters"][polarity]))
+    if not edges:
+        return None, False
+    inputs = {
+        port["bits"][0]: name for name, port in module["ports"].items()
+        if port["direction"] == "input" and len(port["bits"]) == 1
+    }
+    bit = next(iter(edges))[0]
+    single = len(edges) == 1 and bit in inputs and bit not in data
+    return inputs.get(bit), not single
+
+
+def _edges(
+    cell: dict[str, Any], port: str, bits: list[Any], polarity: str
+) -> Iterator[tuple[Any, str]]:
+    """The clock edges at one port; a memory's read port without a clock has none."""
+    enabled = "1" * len(bits)
+    if port != "CLK":
+        name = {"WR_CLK": "WR_CLK_ENABLE", "RD_CLK": "RD_CLK_ENABLE", "TRG": "TRG_ENABLE"}[port]
+        enabled = _bits(cell["parameters"][name], len(bits))
+    signs = _bits(polarity, len(bits))
+    for bit, sign, on in zip(bits, signs, enabled, strict=True):
+        if on == "1":
+            yield bit, sign
+
+
+def _bits(text: str, width: int) -> str:
+    """A parameter's bits, least significant first, as Yosys' JSON writes them."""
+    return text[::-1].ljust(width, "0")[:width]
+
+
+_INITSTATE = re.compile(
+    r"^  cell \$initstate \S+\n    connect \\Y (?P<signal>.+)\n  end\n", re.MULTILINE
+)
+
+
+def _first_cycle(head: str) -> str:
+    """`head` with a register that is 1 in the first step only, in place of every `$initstate`.
+
+    A `$initstate` is 0 in every step of an induction, which would leave out the case that starts
+    in the very first state; a register is free there, and so covers it.
+    """
+    head = _INITSTATE.sub(lambda m: f"  connect {m['signal']} \\of_first\n", head)
+    if "$initstate" in head:
+        raise CheckFailedToRun("the netlist has a form of $initstate that cannot be in a proof")
+    return (
+        f"{head}  attribute \\init 1'1\n  wire \\of_first\n"
+        "  cell $ff \\of_first_register\n    parameter \\WIDTH 1\n"
+        "    connect \\D 1'0\n    connect \\Q \\of_first\n  end\n"
+    )
