@@ -1,8 +1,8 @@
 // The FIFO loses, repeats, changes and reorders nothing, and never over- or underflows.
 //
-// Data is followed in two ways. `tracked` is one entry, whichever the solver picks: what was written
-// there is what is read from there. `mirror` is a second queue of another build, a shift register:
-// the FIFO shows the same entry in the same order.
+// Data is followed in two ways. `tracked` is one entry, whichever the solver picks: what was
+// written there is what is read from there. `mirror` is a second queue of another build, a shift
+// register: the FIFO shows the same entries in the same order.
 module fifo_properties
   import fifo_pkg::*;
 #(
