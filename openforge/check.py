@@ -1,4 +1,4 @@
-"""A check = declaration + run + notebook. `start` is final: it does the bookkeeping of every check."""
+"""A check = declaration + run + notebook. `start` does the bookkeeping of every check."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Check:
     run: Callable[[Any, Design, RunFolder], Result]
 
     def params(self, config: Config) -> BaseModel:
-        """This check's section of the configuration, defaults filled in."""
+        """The check's section of the configuration, defaults filled in."""
         value: Any = config
         for name in self.section.split("."):
             value = getattr(value, name)

@@ -23,14 +23,33 @@ from openforge.workspace import Workspace, owned, write_job
 RUN_DIR = "OPENFORGE_RUN_DIR"  # set by the runner: the open run folder of the check
 
 CHECKS = (
-    Check("lint", Stage.LINT, "Lint", "IEEE 1800-2017", "verification.lint",
-          ("verilator", "slang"), lint.run),
-    Check("simulation", Stage.SIMULATION, "Simulation", "cocotb testbenches, IEEE 1800-2017",
-          "verification.simulation", ("verilator", "slang", "cocotb", "pywellen", "c++"),
-          simulation.run),
-    Check("formal", Stage.FORMAL, "Formal verification", "SystemVerilog assertions, IEEE 1800-2017",
-          "verification.formal", ("slang", "pyosys", "sby", "abc", "z3", "bitwuzla", "pywellen"),
-          formal.run),
+    Check(
+        "lint",
+        Stage.LINT,
+        "Lint",
+        "IEEE 1800-2017",
+        "verification.lint",
+        ("verilator", "slang"),
+        lint.run,
+    ),
+    Check(
+        "simulation",
+        Stage.SIMULATION,
+        "Simulation",
+        "cocotb testbenches, IEEE 1800-2017",
+        "verification.simulation",
+        ("verilator", "slang", "cocotb", "pywellen", "c++"),
+        simulation.run,
+    ),
+    Check(
+        "formal",
+        Stage.FORMAL,
+        "Formal verification",
+        "SystemVerilog assertions, IEEE 1800-2017",
+        "verification.formal",
+        ("slang", "pyosys", "sby", "abc", "z3", "bitwuzla", "pywellen"),
+        formal.run,
+    ),
 )
 
 
@@ -75,8 +94,14 @@ def _start_alone(entry: Check, project: Path, overrides: Mapping[str, JsonValue]
     path = Workspace(Settings().workspace).new_job_folder()
     now = datetime.now(UTC).isoformat()
     job = JobFile(
-        job_id=path.name, project=settings.project.name, source=str(project), stages=(entry.stage,),
-        checks={entry.id: entry.stage}, overrides=dict(overrides), submitted_at=now, started_at=now,
+        job_id=path.name,
+        project=settings.project.name,
+        source=str(project),
+        stages=(entry.stage,),
+        checks={entry.id: entry.stage},
+        overrides=dict(overrides),
+        submitted_at=now,
+        started_at=now,
         state=State.RUNNING,
     )
     with owned(path):

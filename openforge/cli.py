@@ -16,13 +16,20 @@ if TYPE_CHECKING:
     from openforge.workspace import Workspace
 
 EXIT_CODES = {
-    "passed": 0, "failed": 1, "inconclusive": 2, "skipped": 2, "error": 3, "cancelled": 130,
+    "passed": 0,
+    "failed": 1,
+    "inconclusive": 2,
+    "skipped": 2,
+    "error": 3,
+    "cancelled": 130,
 }
 EXIT_ERROR = 3
 
 app = typer.Typer(
     help="Verify cryptographic hardware; every verdict is a notebook you can run again.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 config_app = typer.Typer(help="The project file, openforge.yaml.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
@@ -57,7 +64,7 @@ def main() -> None:
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917  (options of a command)
     project: ProjectArgument,
     stage: Annotated[list[str] | None, typer.Option(help="Only this stage; repeatable")] = None,
     set_: Annotated[
@@ -71,7 +78,11 @@ def run(
     from openforge import cli_run
 
     status = cli_run.run(
-        _workspace(workspace), project, stages=stage, settings=set_ or [], workers=jobs,
+        _workspace(workspace),
+        project,
+        stages=stage,
+        settings=set_ or [],
+        workers=jobs,
         as_json=as_json,
     )
     raise typer.Exit(EXIT_CODES[status])

@@ -28,14 +28,20 @@ def show() -> bool:
         complete = complete and bool(version or tool.optional)
         missing = "[dim]-[/] missing" if tool.optional else "[red]✗ missing[/]"
         table.add_row(
-            "[green]✓[/]" if version else "", tool.name, escape(version or "") or missing,
-            tool.purpose, "" if version else escape(tool.get),
+            "[green]✓[/]" if version else "",
+            tool.name,
+            escape(version or "") or missing,
+            tool.purpose,
+            "" if version else escape(tool.get),
         )
     libpython = find_libpython()
     complete = complete and bool(libpython)
     table.add_row(
-        "[green]✓[/]" if libpython else "", "libpython", libpython or "[red]✗ missing[/]",
-        "Python testbenches", "" if libpython else "a Python built with --enable-shared",
+        "[green]✓[/]" if libpython else "",
+        "libpython",
+        libpython or "[red]✗ missing[/]",
+        "Python testbenches",
+        "" if libpython else "a Python built with --enable-shared",
     )
     console.print(table)
     settings = Settings()

@@ -145,4 +145,3 @@ class _Row:
                 self.status, self._ended, self.note = str(event["status"]), time.monotonic(), ""
                 return f"{self.status} ({self.clock()})"
         return None
-

@@ -13,11 +13,18 @@ from openforge.model import Level, Result
 from openforge.record import CheckRecord, JobRecord
 
 _MARKS = {
-    "passed": "[green]✓[/]", "failed": "[red]✗[/]", "inconclusive": "[yellow]?[/]",
-    "error": "[red]![/]", "skipped": "[dim]-[/]", "cancelled": "[dim]×[/]",
+    "passed": "[green]✓[/]",
+    "failed": "[red]✗[/]",
+    "inconclusive": "[yellow]?[/]",
+    "error": "[red]![/]",
+    "skipped": "[dim]-[/]",
+    "cancelled": "[dim]×[/]",
 }
 _COLOURS = {
-    "passed": "green", "failed": "red", "inconclusive": "yellow", "error": "red",
+    "passed": "green",
+    "failed": "red",
+    "inconclusive": "yellow",
+    "error": "red",
     "running": "cyan",
 }
 _MAX_FINDINGS = 20
@@ -44,9 +51,12 @@ def jobs(found: Sequence[JobRecord]) -> None:
         table.add_column(heading, overflow="fold")
     for job in found:
         table.add_row(
-            job.id, escape(job.file.project), coloured(job.status),
+            job.id,
+            escape(job.file.project),
+            coloured(job.status),
             f"{datetime.fromisoformat(job.file.submitted_at).astimezone():%Y-%m-%d %H:%M}",
-            " ".join(job.file.stages), escape(job.error),
+            " ".join(job.file.stages),
+            escape(job.error),
         )
     console.print(table)
 
@@ -66,7 +76,9 @@ def job(record: JobRecord) -> None:
             _findings(console, check.result)
     if record.error:
         console.print(f"[red]{escape(record.error)}[/]")
-    console.print(f"\n[bold]{coloured(record.status)}[/]  {escape(record.file.project)}  {record.id}")
+    console.print(
+        f"\n[bold]{coloured(record.status)}[/]  {escape(record.file.project)}  {record.id}"
+    )
     _paths(console, record)
 
 

@@ -86,7 +86,7 @@ def _text(path: Path) -> str:
 class _Loader(yaml.SafeLoader):
     """Composes nodes without tags, and stops early on a document that is too large or deep."""
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012  (declared so by PyYAML; filled below)
+    yaml_implicit_resolvers = {}
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

@@ -87,7 +87,10 @@ class FsmState(Record):
 
 
 class Fsm(Record):
-    """A state machine: `signal` (its register, hierarchical below the top), its states and the arcs that the source describes."""
+    """A state machine: its states, and the arcs that the source describes.
+
+    `signal` is its register, hierarchical below the top.
+    """
 
     signal: str
     states: tuple[FsmState, ...]
@@ -159,12 +162,18 @@ def load(project_dir: Path, config: Config, extra_sources: Sequence[Path] = ()) 
         _top_not_found(config.project.top_module, answer)
     own = _modules_of(project, config, extra_sources, answer)
     return Design(
-        project_dir=project, config=config, top=config.project.top_module,
+        project_dir=project,
+        config=config,
+        top=config.project.top_module,
         sources=tuple(Source(path=p, language=_language(p, config)) for p in sources),
-        includes=includes, defines=config.design.defines, parameters=config.design.parameters,
+        includes=includes,
+        defines=config.design.defines,
+        parameters=config.design.parameters,
         diagnostics=tuple(Finding(tool="slang", **row) for row in answer["diagnostics"]),
         fsms=tuple(_fsm(row) for row in answer.get("fsms", ())),
-        modules=tuple(answer["modules"]), elaborated=answer["elaborated"], content_hash=digest,
+        modules=tuple(answer["modules"]),
+        elaborated=answer["elaborated"],
+        content_hash=digest,
         unbound=own,
         **{
             name: answer.get(name, ())
@@ -192,7 +201,9 @@ def _refuse_binary(path: Path, project: Path) -> None:
     data = path.read_bytes()
     if b"\0" in data:
         name = path.relative_to(project) if path.is_relative_to(project) else path.name
-        raise DesignError(f"{name} is a binary file, not a Verilog source; leave it out of the globs")
+        raise DesignError(
+            f"{name} is a binary file, not a Verilog source; leave it out of the globs"
+        )
 
 
 def _refuse_outside(answer: dict[str, Any]) -> None:
@@ -228,15 +239,18 @@ def _language(path: Path, config: Config) -> Language:
     return Language.SYSTEMVERILOG if path.suffix in (".sv", ".svh") else Language.VERILOG
 
 
-def _digest(
-    project: Path, config: Config, files: Sequence[Path], includes: Sequence[Path]
-) -> str:
+def _digest(project: Path, config: Config, files: Sequence[Path], includes: Sequence[Path]) -> str:
     """SHA-256 over everything that elaboration depends on."""
     nearby = {p for folder in (*includes, *{f.parent for f in files}) for p in folder.glob("*")}
     hidden = {p for p in nearby if p.suffix in _INCLUDED and p.is_file()} - set(files)
     settings = [
-        _CACHE_FORMAT, tool("slang").version(), config.project.top_module, config.project.language,
-        config.design.defines, config.design.parameters, [str(p.relative_to(project)) for p in includes],
+        _CACHE_FORMAT,
+        tool("slang").version(),
+        config.project.top_module,
+        config.project.language,
+        config.design.defines,
+        config.design.parameters,
+        [str(p.relative_to(project)) for p in includes],
     ]
     total = hashlib.sha256(json.dumps(settings).encode())
     for path in (*files, *sorted(hidden)):
@@ -258,9 +272,12 @@ def _cached(
     except (OSError, ValueError):
         pass
     request = {
-        "project": str(project), "sources": [str(p) for p in files],
-        "includes": [str(p) for p in includes], "defines": config.design.defines,
-        "parameters": config.design.parameters, "top": config.project.top_module,
+        "project": str(project),
+        "sources": [str(p) for p in files],
+        "includes": [str(p) for p in includes],
+        "defines": config.design.defines,
+        "parameters": config.design.parameters,
+        "top": config.project.top_module,
         "language": "1364-2005" if config.project.language == "v2005" else "1800-2017",
     }
     with tempfile.TemporaryDirectory(prefix="openforge-") as scratch:

@@ -61,4 +61,4 @@ def _show(part: str, run: CheckRecord) -> HTML:
         "{% import 'parts.html' as parts %}<style>{% include 'style.css' %}</style>"
         f'<div class="openforge">{{{{ parts.{part}(check) }}}}</div>'
     )
-    return HTML(template.render(check=view.check(run)))
+    return HTML(template.render(check=view.check(run)))  # type: ignore[no-untyped-call]

@@ -40,7 +40,9 @@ class EventLog:
                     numbered = {
                         "seq": next(self._numbers),
                         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                        "stage": stage, "check": check, **event,
+                        "stage": stage,
+                        "check": check,
+                        **event,
                     }
                     if file.tell() < MAX_BYTES or event["type"] != "log":
                         file.write(json.dumps(numbered) + "\n")

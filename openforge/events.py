@@ -38,7 +38,7 @@ def progress(done: int, total: int, unit: str) -> None:
 
 def _send(event: Mapping[str, JsonValue]) -> bool:
     """Write `event` to the runner's pipe; False when there is no runner listening."""
-    global _pipe
+    global _pipe  # noqa: PLW0603  (one pipe a process)
     path = os.environ.get(ENVIRONMENT)
     if not path:
         return False

@@ -19,8 +19,14 @@ def start(workspace: Workspace) -> int:
     workspace.runs.mkdir(parents=True, exist_ok=True)
     place(workspace.path / "notebooks")
     place_examples(workspace.path / "examples")
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={workspace.path}",
-               "--ServerApp.ip=127.0.0.1", "--LabApp.default_url=/lab/tree/notebooks"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--ServerApp.root_dir={workspace.path}",
+        "--ServerApp.ip=127.0.0.1",
+        "--LabApp.default_url=/lab/tree/notebooks",
+    ]
     return subprocess.run(command, check=False).returncode
 
 

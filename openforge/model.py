@@ -58,7 +58,7 @@ class Level(StrEnum):
 
 
 class Location(Record):
-    """A place in a source file; `file` is relative to the project, lines and columns count from 1."""
+    """A place in a source file (relative to the project); lines and columns count from 1."""
 
     file: str
     line: int | None = None

@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ class Palette:
 
 LIGHT = Palette("#1f2328", "#d8dee4", "#2c6e9b", "#c4501b", "#8a6d00")
 DARK = Palette("#e6edf3", "#3d444d", "#6cb6ff", "#f0883e", "#d9b44a")
-_STYLE = {"svg.hashsalt": "openforge", "svg.fonttype": "path", "font.size": 9.0}
+_STYLE: Any = {"svg.hashsalt": "openforge", "svg.fonttype": "path", "font.size": 9.0}
 Draw = Callable[["Axes", Palette], None]
 
 

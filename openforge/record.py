@@ -66,6 +66,7 @@ class CheckRecord:
 
     @property
     def error(self) -> str:
+        """Why there is no verdict, empty when nothing went wrong."""
         return self.manifest.error if self.manifest else ""
 
     @cached_property
@@ -77,6 +78,7 @@ class CheckRecord:
     def table(self, name: str) -> pd.DataFrame:
         """Table `name` of this check; empty, with its columns, when the check has none."""
         import pandas as pd
+
         from openforge.tables import TABLES
 
         file = self.path / "tables" / f"{name}.parquet"
@@ -99,6 +101,7 @@ class JobRecord:
 
     @property
     def id(self) -> str:
+        """The job's id."""
         return self.file.job_id
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Job -> one file to hand over: HTML, Markdown, JSON. Another format is one more line in FORMATS."""
+"""Job -> one file to hand over. Another format is one more line in FORMATS."""
 
 from __future__ import annotations
 

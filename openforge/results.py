@@ -29,8 +29,10 @@ DATABASE = "results.duckdb"
 _LOCK_TIMEOUT_S = 60.0
 _TEXT, _FLOAT, _INT = pa.string(), pa.float64(), pa.int64()
 
-_KEYS = (pa.field("job", _TEXT, metadata={"description": "job id"}),
-         pa.field("check", _TEXT, metadata={"description": "check of the job"}))
+_KEYS = (
+    pa.field("job", _TEXT, metadata={"description": "job id"}),
+    pa.field("check", _TEXT, metadata={"description": "check of the job"}),
+)
 
 
 def _field(name: str, kind: pa.DataType, description: str) -> pa.Field:
@@ -38,30 +40,34 @@ def _field(name: str, kind: pa.DataType, description: str) -> pa.Field:
 
 
 SCHEMAS: dict[str, pa.Schema] = {
-    "jobs": pa.schema([
-        _KEYS[0],
-        _field("project", _TEXT, "name of the project"),
-        _field("status", _TEXT, "verdict of the whole, or its state when it is not done"),
-        _field("state", _TEXT, "done, error or cancelled"),
-        _field("stages", _TEXT, "stages asked for, separated by blanks"),
-        _field("submitted_at", _TEXT, "ISO 8601, UTC"),
-        _field("started_at", _TEXT, "ISO 8601, UTC"),
-        _field("finished_at", _TEXT, "ISO 8601, UTC"),
-        _field("duration_s", _FLOAT, "from start to finish, seconds"),
-        _field("error", _TEXT, "why the job as a whole ended in error"),
-    ]),
-    "checks": pa.schema([
-        *_KEYS,
-        _field("stage", _TEXT, "stage of the check"),
-        _field("state", _TEXT, "done, error or cancelled"),
-        _field("verdict", _TEXT, "passed, failed, inconclusive, skipped; null without one"),
-        _field("status", _TEXT, "the verdict when done, the state otherwise"),
-        _field("reason", _TEXT, "why it did not pass"),
-        _field("duration_s", _FLOAT, "seconds"),
-        _field("design_hash", _TEXT, "SHA-256 of the design"),
-        _field("seed", _INT, "seed, null where there is none"),
-        _field("error", _TEXT, "what went wrong, empty when nothing did"),
-    ]),
+    "jobs": pa.schema(
+        [
+            _KEYS[0],
+            _field("project", _TEXT, "name of the project"),
+            _field("status", _TEXT, "verdict of the whole, or its state when it is not done"),
+            _field("state", _TEXT, "done, error or cancelled"),
+            _field("stages", _TEXT, "stages asked for, separated by blanks"),
+            _field("submitted_at", _TEXT, "ISO 8601, UTC"),
+            _field("started_at", _TEXT, "ISO 8601, UTC"),
+            _field("finished_at", _TEXT, "ISO 8601, UTC"),
+            _field("duration_s", _FLOAT, "from start to finish, seconds"),
+            _field("error", _TEXT, "why the job as a whole ended in error"),
+        ]
+    ),
+    "checks": pa.schema(
+        [
+            *_KEYS,
+            _field("stage", _TEXT, "stage of the check"),
+            _field("state", _TEXT, "done, error or cancelled"),
+            _field("verdict", _TEXT, "passed, failed, inconclusive, skipped; null without one"),
+            _field("status", _TEXT, "the verdict when done, the state otherwise"),
+            _field("reason", _TEXT, "why it did not pass"),
+            _field("duration_s", _FLOAT, "seconds"),
+            _field("design_hash", _TEXT, "SHA-256 of the design"),
+            _field("seed", _INT, "seed, null where there is none"),
+            _field("error", _TEXT, "what went wrong, empty when nothing did"),
+        ]
+    ),
     **{name: pa.schema([*_KEYS, *schema]) for name, schema in TABLES.items()},
 }
 
@@ -99,7 +105,7 @@ def sql(query: str, workspace: Path | None = None) -> pd.DataFrame:
         with _open(root) as connection:
             known = {row[0] for row in connection.execute("select job from jobs").fetchall()}
             _insert(connection, [job for job in ended if job.id not in known])
-        closed = {"enable_external_access": "false", "lock_configuration": "true"}
+        closed: dict[str, Any] = {"enable_external_access": "false", "lock_configuration": "true"}
         with duckdb.connect(str(root / DATABASE), read_only=True, config=closed) as connection:
             try:
                 return connection.execute(query).df()
@@ -110,7 +116,7 @@ def sql(query: str, workspace: Path | None = None) -> pd.DataFrame:
 def tables_markdown() -> str:
     """docs/reference/tables.md."""
     parts = [
-        "# Tables\n\n`openforge sql \"...\"`, or `openforge.sql(\"...\")` in Python, asks these "
+        '# Tables\n\n`openforge sql "..."`, or `openforge.sql("...")` in Python, asks these '
         "tables. The same tables, without `job` and `check`, are Parquet files in `tables/` of "
         "each run folder.\n"
     ]
@@ -118,7 +124,9 @@ def tables_markdown() -> str:
         rows = (
             f"| `{f.name}` | {f.type} | {f.metadata[b'description'].decode()} |" for f in schema
         )
-        parts.append(f"## {name}\n\n| column | type | is |\n|---|---|---|\n" + "\n".join(rows) + "\n")
+        parts.append(
+            f"## {name}\n\n| column | type | is |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+        )
     return "\n".join(parts)
 
 
@@ -213,9 +221,15 @@ def _job_row(job: JobRecord) -> dict[str, Any]:
         begun, ended = map(datetime.fromisoformat, (file.started_at, file.finished_at))
         seconds = (ended - begun).total_seconds()
     return {
-        "job": job.id, "project": file.project, "status": job.status, "state": job.state.value,
-        "stages": " ".join(file.stages), "submitted_at": file.submitted_at,
-        "started_at": file.started_at, "finished_at": file.finished_at, "duration_s": seconds,
+        "job": job.id,
+        "project": file.project,
+        "status": job.status,
+        "state": job.state.value,
+        "stages": " ".join(file.stages),
+        "submitted_at": file.submitted_at,
+        "started_at": file.started_at,
+        "finished_at": file.finished_at,
+        "duration_s": seconds,
         "error": job.error,
     }
 
@@ -224,10 +238,13 @@ def _check_row(check: CheckRecord) -> dict[str, Any]:
     result = check.result
     source = result.provenance if result else None
     return {
-        "stage": check.stage.value, "state": check.state.value,
-        "verdict": check.verdict.value if check.verdict else None, "status": check.status,
+        "stage": check.stage.value,
+        "state": check.state.value,
+        "verdict": check.verdict.value if check.verdict else None,
+        "status": check.status,
         "reason": result.reason if result else "",
         "duration_s": check.manifest.duration_s if check.manifest else None,
         "design_hash": source.design_hash if source else None,
-        "seed": source.seed if source else None, "error": check.error,
+        "seed": source.seed if source else None,
+        "error": check.error,
     }

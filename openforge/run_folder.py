@@ -102,15 +102,25 @@ class RunFolder:
             os.fsync(file.fileno())
         scratch.replace(target)
 
-    def seal(
-        self, check: str, state: State, verdict: Verdict | None, error: str, started_at: str,
+    def seal(  # noqa: PLR0917  (what a manifest says)
+        self,
+        check: str,
+        state: State,
+        verdict: Verdict | None,
+        error: str,
+        started_at: str,
         duration_s: float,
     ) -> Path:
         """List every file with size and SHA-256, sync, rename; returns the final path."""
         shutil.rmtree(self.work, ignore_errors=True)
         manifest = Manifest(
-            check=check, state=state, verdict=verdict, error=error, started_at=started_at,
-            duration_s=duration_s, files=tuple(_describe(self.path, p) for p in _files(self.path)),
+            check=check,
+            state=state,
+            verdict=verdict,
+            error=error,
+            started_at=started_at,
+            duration_s=duration_s,
+            files=tuple(_describe(self.path, p) for p in _files(self.path)),
         )
         self.write_json(MANIFEST, manifest.model_dump_json(indent=2))
         final = self.path.with_name(self.path.name.removesuffix(SUFFIX))
@@ -144,7 +154,9 @@ def _describe(root: Path, path: Path) -> Artifact:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     guess = _MEDIA_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     return Artifact(
-        name=path.relative_to(root).as_posix(), size_bytes=path.stat().st_size, sha256=digest,
+        name=path.relative_to(root).as_posix(),
+        size_bytes=path.stat().st_size,
+        sha256=digest,
         media_type=guess or "application/octet-stream",
     )
 

@@ -128,7 +128,8 @@ def check_parameters(notebook: Path, parameters: Mapping[str, JsonValue]) -> Non
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
             raise OpenForgeError(
-                f"{notebook.name} has no parameter {name!r}{hint} (it has {', '.join(sorted(known))})"
+                f"{notebook.name} has no parameter {name!r}{hint}; "
+                f"it has {', '.join(sorted(known))}"
             )
 
 
@@ -147,9 +148,15 @@ def _papermill(execution: Execution, run: _Run, env: Mapping[str, str]) -> BaseE
     """Execute; the exception that ended it, or None."""
     try:
         papermill.execute_notebook(
-            str(execution.notebook), str(execution.output), dict(execution.parameters),
-            engine_name="openforge", kernel_name="python3", progress_bar=False, run=run,
-            kernel_env=env, kernel_cwd=str(execution.cwd),
+            str(execution.notebook),
+            str(execution.output),
+            dict(execution.parameters),
+            engine_name="openforge",
+            kernel_name="python3",
+            progress_bar=False,
+            run=run,
+            kernel_env=env,
+            kernel_cwd=str(execution.cwd),
         )
     except (PapermillExecutionError, DeadKernelError, _Stopped) as error:
         return error
@@ -164,7 +171,10 @@ class _Run:
     """What one run is told, and why it was stopped."""
 
     def __init__(
-        self, emit: Callable[[Event], None], cancel: threading.Event, timeout_s: float | None,
+        self,
+        emit: Callable[[Event], None],
+        cancel: threading.Event,
+        timeout_s: float | None,
         grace_s: float,
     ) -> None:
         self.emit, self.cancel, self.timeout_s, self.grace_s = emit, cancel, timeout_s, grace_s
@@ -247,7 +257,8 @@ class _KernelManager(AsyncKernelManager):
         name = "openforge-fork" if forked else "local-provisioner"
         self._kernel_spec = KernelSpec(
             argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-            display_name="Python 3", language="python",
+            display_name="Python 3",
+            language="python",
             metadata={"kernel_provisioner": {"provisioner_name": name}},
         )
 
@@ -353,13 +364,19 @@ class _NotebookClient(PapermillNotebookClient):
             (server or process).kill_tree(kernel.pid)
 
 
-class _PapermillEngine(Engine):  # type: ignore[misc]
+class _PapermillEngine(Engine):
     """Papermill's side: how to execute the notebook that it manages."""
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man: Any, kernel_name: str, *, run: _Run, kernel_env: Mapping[str, str],
-        kernel_cwd: str, **_: Any,
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        *,
+        run: _Run,
+        kernel_env: Mapping[str, str],
+        kernel_cwd: str,
+        **_: Any,
     ) -> Any:
         nb_man.save = partial(_save, nb_man)
         forked = _can_fork()
@@ -367,8 +384,14 @@ class _PapermillEngine(Engine):  # type: ignore[misc]
             run.emit({"type": "log", "level": "INFO", "message": "plain kernel: it starts slower"})
         manager = _KernelManager(forked)
         client = _NotebookClient(
-            nb_man, run, km=manager, kernel_name=kernel_name, timeout=None,
-            startup_timeout=int(_START_TIMEOUT_S), shutdown_kernel="immediate", log_output=False,
+            nb_man,
+            run,
+            km=manager,
+            kernel_name=kernel_name,
+            timeout=None,
+            startup_timeout=int(_START_TIMEOUT_S),
+            shutdown_kernel="immediate",
+            log_output=False,
         )
         client.owns_km = True  # so that the kernel is ended on every path
         try:

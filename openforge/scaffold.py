@@ -33,7 +33,9 @@ def create(target: Path, template: str) -> tuple[str, ...]:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OpenForgeError(f"{target} is there already and not empty; choose another folder")
     shutil.copytree(
-        templates[template], target, dirs_exist_ok=True,
+        templates[template],
+        target,
+        dirs_exist_ok=True,
         ignore=shutil.ignore_patterns("__pycache__", ".*"),
     )
     _rename(target)

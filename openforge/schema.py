@@ -1,4 +1,4 @@
-"""The schema of ``openforge.yaml`` as frozen models. Reading the file is `config_load`'s business."""
+"""The schema of ``openforge.yaml`` as frozen models. Reading the file is `config`'s business."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ Probability = Annotated[Number, Field(gt=0, lt=1)]
 Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Modulus = Annotated[int, Field(ge=2)]
-FormalEngine = Literal[
-    "smtbmc z3", "smtbmc bitwuzla", "smtbmc yices", "abc pdr", "abc bmc3"
-]
+FormalEngine = Literal["smtbmc z3", "smtbmc bitwuzla", "smtbmc yices", "abc pdr", "abc bmc3"]
 
 
 class Section(BaseModel):
@@ -67,11 +65,13 @@ class ProjectSection(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9-]{1,100}$", description="letters, digits, hyphens")
     top_module: Name = Field(description="the module that is verified")
     target_pdk: Literal["sky130", "gf180mcu", "ihp-sg13g2", "gf22fdx"] | None = Field(
-        None, description="process design kit")
+        None, description="process design kit"
+    )
     description: str = Field("", max_length=10_000, description="one line for people")
     version: Text = Field("", description="version of the design")
     language: Literal["v2005", "sv2012", "sv2017"] | None = Field(
-        None, description="language of all sources; default: by file ending")
+        None, description="language of all sources; default: by file ending"
+    )
 
 
 class DesignSection(Section):
@@ -89,10 +89,12 @@ class LintSection(Section):
     """The check `lint`."""
 
     tools: tuple[Literal["verilator", "slang", "verible"], ...] = Field(
-        ("verilator", "slang"), min_length=1, description="linters to run")
+        ("verilator", "slang"), min_length=1, description="linters to run"
+    )
     waivers: Globs = Field((), description="waiver files: rule, place, and a reason (required)")
     fail_on: Literal["error", "warning"] = Field(
-        "error", description="the lightest finding that fails the check")
+        "error", description="the lightest finding that fails the check"
+    )
 
     @field_validator("tools")
     @classmethod
@@ -135,7 +137,9 @@ class SimulationSection(Section):
     coverage: CoverageSection = Field(CoverageSection(), description="kinds of coverage")
     coverage_goals: CoverageGoals = Field(CoverageGoals(), description="goals in percent")
     plusargs: dict[Name, Text] = Field({}, description="+NAME=value for the simulator")
-    waves: bool = Field(False, description="keep the waveform of every test, not only of failing ones")
+    waves: bool = Field(
+        False, description="keep the waveform of every test, not only of failing ones"
+    )
     seed: int = Field(1, ge=0, lt=1 << 32, description="seed of the first run of each test")
     seeds: int = Field(1, ge=1, le=1000, description="run every test with seed, seed+1, ...")
     timeout_seconds: Seconds = Field(300, description="time limit of one test, seconds")
@@ -154,7 +158,8 @@ class FormalSection(Section):
     tool: Literal["symbiyosys"] = Field("symbiyosys", description="proof tool")
     properties: Globs = Field((), description="modules with properties, bound to the design")
     engines: tuple[FormalEngine, ...] = Field(
-        ("smtbmc z3", "smtbmc bitwuzla", "abc pdr"), min_length=1, description="engines to use")
+        ("smtbmc z3", "smtbmc bitwuzla", "abc pdr"), min_length=1, description="engines to use"
+    )
     mode: Literal["prove", "bmc", "cover", "all"] = Field("prove", description="what to look for")
     depth: int = Field(100, ge=1, le=100_000, description="cycles of the bounded search")
     timeout_seconds: Seconds = Field(600, description="time limit of the check, seconds")
@@ -210,7 +215,8 @@ class InterfaceSection(Section):
     public: tuple[str, ...] = Field((), description="inputs that an attacker may know")
     randoms: tuple[str, ...] = Field((), description="fresh randomness")
     shares: dict[Name, tuple[str, ...] | ArithmeticShares] = Field(
-        {}, description="secrets carried by shares: Boolean, or arithmetic with a modulus")
+        {}, description="secrets carried by shares: Boolean, or arithmetic with a modulus"
+    )
     start: StartSection | None = Field(None, description="begins an operation")
     done: DoneSection | None = Field(None, description="ends an operation")
     observables: tuple[str, ...] = Field((), description="what an attacker sees of the timing")
@@ -240,12 +246,15 @@ class SideChannelSection(Section):
 
     enabled: bool = Field(True, description="run it")
     power_model: Literal["hamming_distance", "hamming_weight", "toggle_count"] = Field(
-        "hamming_distance", description="how power follows from values")
+        "hamming_distance", description="how power follows from values"
+    )
     test: Literal["fixed_vs_random", "random_vs_random"] = Field(
-        "fixed_vs_random", description="what is compared")
+        "fixed_vs_random", description="what is compared"
+    )
     tvla_threshold: float = Field(4.5, gt=0, description="threshold of |t| (ISO/IEC 17825)")
     orders: tuple[Annotated[int, Field(ge=1, le=3)], ...] = Field(
-        (1,), min_length=1, description="statistical orders")
+        (1,), min_length=1, description="statistical orders"
+    )
     num_traces: int = Field(10_000, ge=1, description="traces to simulate")
     noise_stddev: float = Field(0.0, ge=0, description="Gaussian noise, in units of the model")
     cpa: CpaSection | None = Field(None, description="key recovery by correlation")
@@ -265,9 +274,11 @@ class NttSection(Section):
 
     enabled: bool = Field(True, description="run it")
     standard: Literal["ml-kem", "ml-dsa"] | CustomRing | None = Field(
-        None, description="ml-kem (kyber), ml-dsa (dilithium), or {q, n, zeta}")
+        None, description="ml-kem (kyber), ml-dsa (dilithium), or {q, n, zeta}"
+    )
     unit: Literal["butterfly", "modmul", "reduction", "transform"] | None = Field(
-        None, description="what the top module computes; inferred where possible")
+        None, description="what the top module computes; inferred where possible"
+    )
     exhaustive: bool = Field(True, description="all inputs (also spelled exhaustive_test)")
 
     @model_validator(mode="before")
@@ -383,9 +394,11 @@ class CiSection(Section):
     """What a CI run does."""
 
     stages: tuple[Literal["lint", "simulation", "formal", "crypto"], ...] = Field(
-        (), description="stages to run; default: all there are")
+        (), description="stages to run; default: all there are"
+    )
     fail_on: tuple[Literal["failed", "error", "inconclusive"], ...] = Field(
-        ("failed", "error"), description="what makes CI red")
+        ("failed", "error"), description="what makes CI red"
+    )
 
 
 class Config(Section):

@@ -40,8 +40,11 @@ def _cache() -> Path:
 
 
 class Settings(BaseModel):
-    """Where things are kept and what is allowed. Environment: ``OPENFORGE_WORKSPACE``,
-    ``OPENFORGE_CACHE``, ``OPENFORGE_SANDBOX`` (auto, required, off)."""
+    """Where things are kept and what is allowed.
+
+    Environment: ``OPENFORGE_WORKSPACE``, ``OPENFORGE_CACHE``, ``OPENFORGE_SANDBOX`` (auto,
+    required, off).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

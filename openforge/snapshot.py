@@ -28,8 +28,8 @@ def take(project: Path, target: Path) -> int:
             count, size = count + 1, size + source.stat().st_size
             if count > MAX_FILES or size > MAX_BYTES:
                 raise OpenForgeError(
-                    f"{project} has more than {MAX_FILES:,} files or {MAX_BYTES >> 20} MB; a project "
-                    "folder holds sources and testbenches only"
+                    f"{project} has more than {MAX_FILES:,} files or {MAX_BYTES >> 20} MB; "
+                    "a project folder holds sources and testbenches only"
                 )
             copy = target / source.relative_to(project)
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -46,8 +46,11 @@ def _files(project: Path, target: Path) -> Iterator[Path]:
         here = Path(folder)
         runs = here / "runs"
         names[:] = sorted(
-            n for n in names
-            if not n.startswith(".") and n not in _LEFT_OUT and not (here / n == runs and runs in skip)
+            n
+            for n in names
+            if not n.startswith(".")
+            and n not in _LEFT_OUT
+            and not (here / n == runs and runs in skip)
         )
         for name in sorted(files):
             path = here / name

@@ -26,50 +26,68 @@ _PLACE = (
 )
 
 TABLES: Mapping[str, pa.Schema] = {
-    "findings": pa.schema([
-        _column("rule", _TEXT, "rule of the tool, e.g. WIDTHTRUNC"),
-        _column("level", _TEXT, "error, warning or note"),
-        _column("message", _TEXT, "what was found"),
-        *_PLACE,
-        _column("column", _INT, "column, from 1"),
-        _column("tool", _TEXT, "tool or tools that found it"),
-        _column("waived_by", _TEXT, "reason of the waiver, null when it counts"),
-    ]),
-    "metrics": pa.schema([
-        _column("name", _TEXT, "name of the quantity"),
-        _column("value", _FLOAT, "its value"),
-        _column("unit", _TEXT, "its unit, empty for a plain number"),
-    ]),
-    "tests": pa.schema([
-        _column("module", _TEXT, "cocotb test module or SystemVerilog bench"),
-        _column("name", _TEXT, "name of the test"),
-        _column("seed", _INT, "random seed of this run of the test"),
-        _column("status", _TEXT, "passed, failed, skipped, timeout or crashed"),
-        _column("duration_s", _FLOAT, "wall time, seconds"),
-        _column("sim_time_ns", _FLOAT, "simulated time, nanoseconds"),
-        _column("message", _TEXT, "failure message, empty when passed"),
-        _column("traceback", _TEXT, "Python traceback or the end of the log, empty when passed"),
-        _column("waveform", _TEXT, "artifact name of its waveform, null when none was kept"),
-    ]),
-    "coverage": pa.schema([
-        _column("kind", _TEXT, "line, branch, toggle, user, fsm_state or fsm_arc"),
-        _column("name", _TEXT, "the point: signal bit, branch, label, state or arc"),
-        *_PLACE,
-        _column("scope", _TEXT, "hierarchical instance or module"),
-        _column("hits", _INT, "how often it was hit, over all tests"),
-    ]),
-    "properties": pa.schema([
-        _column("name", _TEXT, "hierarchical name or label of the property"),
-        _column("kind", _TEXT, "assert, cover or assume"),
-        *_PLACE,
-        _column("status", _TEXT, "proven, failed, bounded, vacuous, covered, unreachable, unknown"),
-        _column("engine", _TEXT, "engine that gave the status"),
-        _column("depth", _INT, "cycles checked when bounded or covered, induction depth when proven"),
-        _column("cycle", _INT, "cycle of the violation, from 0, null when there is none"),
-        _column("duration_s", _FLOAT, "wall time of that engine, seconds"),
-        _column("waveform", _TEXT, "artifact name of the counterexample, null when there is none"),
-        _column("message", _TEXT, "explanation for the user"),
-    ]),
+    "findings": pa.schema(
+        [
+            _column("rule", _TEXT, "rule of the tool, e.g. WIDTHTRUNC"),
+            _column("level", _TEXT, "error, warning or note"),
+            _column("message", _TEXT, "what was found"),
+            *_PLACE,
+            _column("column", _INT, "column, from 1"),
+            _column("tool", _TEXT, "tool or tools that found it"),
+            _column("waived_by", _TEXT, "reason of the waiver, null when it counts"),
+        ]
+    ),
+    "metrics": pa.schema(
+        [
+            _column("name", _TEXT, "name of the quantity"),
+            _column("value", _FLOAT, "its value"),
+            _column("unit", _TEXT, "its unit, empty for a plain number"),
+        ]
+    ),
+    "tests": pa.schema(
+        [
+            _column("module", _TEXT, "cocotb test module or SystemVerilog bench"),
+            _column("name", _TEXT, "name of the test"),
+            _column("seed", _INT, "random seed of this run of the test"),
+            _column("status", _TEXT, "passed, failed, skipped, timeout or crashed"),
+            _column("duration_s", _FLOAT, "wall time, seconds"),
+            _column("sim_time_ns", _FLOAT, "simulated time, nanoseconds"),
+            _column("message", _TEXT, "failure message, empty when passed"),
+            _column(
+                "traceback", _TEXT, "Python traceback or the end of the log, empty when passed"
+            ),
+            _column("waveform", _TEXT, "artifact name of its waveform, null when none was kept"),
+        ]
+    ),
+    "coverage": pa.schema(
+        [
+            _column("kind", _TEXT, "line, branch, toggle, user, fsm_state or fsm_arc"),
+            _column("name", _TEXT, "the point: signal bit, branch, label, state or arc"),
+            *_PLACE,
+            _column("scope", _TEXT, "hierarchical instance or module"),
+            _column("hits", _INT, "how often it was hit, over all tests"),
+        ]
+    ),
+    "properties": pa.schema(
+        [
+            _column("name", _TEXT, "hierarchical name or label of the property"),
+            _column("kind", _TEXT, "assert, cover or assume"),
+            *_PLACE,
+            _column(
+                "status", _TEXT, "proven, failed, bounded, vacuous, covered, unreachable, unknown"
+            ),
+            _column("engine", _TEXT, "engine that gave the status"),
+            _column(
+                "depth", _INT, "cycles checked when bounded or covered, induction depth when proven"
+            ),
+            _column("cycle", _INT, "cycle of the violation, from 0, null when there is none"),
+            _column("duration_s", _FLOAT, "wall time of that engine, seconds"),
+            _column(
+                "waveform", _TEXT, "artifact name of the counterexample, null when there is none"
+            ),
+            _column("message", _TEXT, "explanation for the user"),
+        ]
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openforge import checks, plots
 from openforge.errors import NotFound
@@ -12,10 +12,19 @@ from openforge.model import Finding
 from openforge.record import CheckRecord, JobRecord
 from openforge.run_folder import altered
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _MAX_UNCOVERED = 60
 SYMBOLS = {
-    "passed": "✓", "failed": "✗", "inconclusive": "?", "error": "!", "skipped": "–",
-    "cancelled": "×", "running": "…", "queued": "·",
+    "passed": "✓",
+    "failed": "✗",
+    "inconclusive": "?",
+    "error": "!",
+    "skipped": "–",
+    "cancelled": "×",
+    "running": "…",
+    "queued": "·",
 }
 
 
@@ -32,9 +41,13 @@ def span(seconds: float | None) -> str:
 def job(record: JobRecord) -> dict[str, Any]:
     """A job for the report."""
     return {
-        "id": record.id, "project": record.file.project, "status": record.status,
-        "symbol": SYMBOLS[record.status], "error": record.error,
-        "submitted_at": record.file.submitted_at, "overrides": record.file.overrides,
+        "id": record.id,
+        "project": record.file.project,
+        "status": record.status,
+        "symbol": SYMBOLS[record.status],
+        "error": record.error,
+        "submitted_at": record.file.submitted_at,
+        "overrides": record.file.overrides,
     }
 
 
@@ -43,10 +56,15 @@ def check(record: CheckRecord) -> dict[str, Any]:
     result, manifest = record.result, record.manifest
     found = result.findings if result else ()
     return {
-        "id": record.id, "stage": record.stage.value, "status": record.status,
-        "symbol": SYMBOLS[record.status], "error": record.error, "result": result,
+        "id": record.id,
+        "stage": record.stage.value,
+        "status": record.status,
+        "symbol": SYMBOLS[record.status],
+        "error": record.error,
+        "result": result,
         **_declared(record.id),
-        "duration_s": _duration(record), "altered": altered(record.path) if manifest else (),
+        "duration_s": _duration(record),
+        "altered": altered(record.path) if manifest else (),
         "files": manifest.files if manifest else (),
         "findings": [_finding(f) for f in found if f.waived_by is None],
         "waived": [_finding(f) for f in found if f.waived_by is not None],
@@ -65,20 +83,25 @@ def coverage(record: CheckRecord) -> dict[str, Any]:
         return {}
     goals = _goals(record)
     files = []
-    for name, group in points.groupby("file", sort=True, dropna=False):
-        kinds = {
-            str(kind): f"{100.0 * (rows.hits > 0).mean():.1f} % of {len(rows)}"
-            for kind, rows in group.groupby("kind")
-        }
+    grouped: Any = points.groupby("file", sort=True, dropna=False)
+    for name, group in grouped:
+        kinds = {str(kind): _reached(rows) for kind, rows in group.groupby("kind")}
         missed = group[(group.kind == "line") & (group.hits == 0)]
         files.append({"name": name, "kinds": kinds, "missed": _ranges(missed.line)})
     open_points = points[(points.hits == 0) & points.kind.isin(["fsm_state", "fsm_arc", "user"])]
     return {
-        "percent": percent, "goals": goals, "files": files,
+        "percent": percent,
+        "goals": goals,
+        "files": files,
         "kinds": sorted({kind for file in files for kind in file["kinds"]}),
         "plot": plots.coverage(percent, goals),
         "open": open_points.head(_MAX_UNCOVERED).to_dict("records"),
     }
+
+
+def _reached(points: pd.DataFrame) -> str:
+    """Share of points that were hit, and how many there are."""
+    return f"{100.0 * float((points['hits'] > 0).mean()):.1f} % of {len(points)}"
 
 
 def _declared(name: str) -> dict[str, str]:

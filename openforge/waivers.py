@@ -40,5 +40,7 @@ def _read(path: Path) -> tuple[Waiver, ...]:
         raise OpenForgeError(f"the waiver file {path.name} is not valid: {text}") from None
     for number, waiver in enumerate(waivers, start=1):
         if not (waiver.rule or waiver.file or waiver.message):
-            raise OpenForgeError(f"waiver {number} of {path.name} needs a rule, a file or a message")
+            raise OpenForgeError(
+                f"waiver {number} of {path.name} needs a rule, a file or a message"
+            )
     return waivers

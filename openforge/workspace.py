@@ -25,10 +25,11 @@ class Workspace:
 
     @property
     def runs(self) -> Path:
+        """The folder of all jobs."""
         return self.path / "runs"
 
     def new_job_folder(self) -> Path:
-        """A new, empty folder for a job. Raises OpenForgeError when the workspace is not writable."""
+        """A new, empty folder for a job. Raises OpenForgeError when it cannot be made."""
         try:
             self.runs.mkdir(parents=True, exist_ok=True)
             path = self.runs / new_job_id()

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from openforge.model import Location, Metric, Result, Stage, State, Verdict, overall_status, status_of
+from openforge.model import (
+    Location,
+    Metric,
+    Result,
+    Stage,
+    State,
+    Verdict,
+    overall_status,
+    status_of,
+)
 
 WORDS = ["passed", "failed", "inconclusive", "skipped", "error", "cancelled", "running", "queued"]
 

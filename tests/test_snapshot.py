@@ -21,7 +21,9 @@ def test_regular_files_are_copied_and_nothing_else(tmp_path):
     (project / "all").symlink_to("/etc")
     os.mkfifo(project / "pipe")
     assert snapshot.take(project, tmp_path / "copy") == 1
-    copied = [p.relative_to(tmp_path / "copy") for p in (tmp_path / "copy").rglob("*") if p.is_file()]
+    copied = [
+        p.relative_to(tmp_path / "copy") for p in (tmp_path / "copy").rglob("*") if p.is_file()
+    ]
     assert [str(p) for p in copied] == ["rtl/a b.sv"]
 
 

@@ -108,7 +108,10 @@ def test_log_limit(start, tmp_path):
 def test_file_size_limit(start):
     """A file cannot grow beyond the limit."""
     ended = start(
-        "sh", "-c", "head -c 4000000 /dev/zero > big", limits=Limits(timeout_s=20, file_bytes=1 << 20)
+        "sh",
+        "-c",
+        "head -c 4000000 /dev/zero > big",
+        limits=Limits(timeout_s=20, file_bytes=1 << 20),
     )
     assert not ended.ok
 

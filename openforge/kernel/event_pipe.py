@@ -22,7 +22,7 @@ _MAX_BUFFER = 1 << 16
 
 
 class EventPipe:
-    """A named pipe and the thread that reads it; every event is delivered before `__exit__` ends."""
+    """A named pipe and the thread that reads it; all events are delivered when it closes."""
 
     def __init__(self, emit: Callable[[dict[str, JsonValue]], None]) -> None:
         self._emit = emit
@@ -39,7 +39,9 @@ class EventPipe:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         os.close(self._stopped)

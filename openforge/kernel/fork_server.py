@@ -19,14 +19,26 @@ from typing import Any, ClassVar
 # Not matplotlib_inline: it hooks itself into the running shell when it is imported, so that
 # figures would silently vanish in a kernel that found it imported already.
 PRELOADED = (
-    "numpy", "pandas", "pyarrow", "pyarrow.parquet", "matplotlib", "matplotlib.pyplot",
-    "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "psutil", "pydantic",
-    "openforge.checks", "openforge.display",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pyarrow.parquet",
+    "matplotlib",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "psutil",
+    "pydantic",
+    "openforge.checks",
+    "openforge.display",
 )
 # More than one thread would make forking unsafe: these libraries start theirs at import.
 _ONE_THREAD = {
-    "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
-    "JE_ARROW_MALLOC_CONF": "background_thread:false", "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 _START_TIMEOUT_S = 60.0
@@ -58,8 +70,11 @@ class ForkServer:
         with theirs:
             command = [sys.executable, str(Path(__file__).with_name("zygote.py"))]
             self.process = subprocess.Popen(
-                [*command, str(theirs.fileno()), *PRELOADED], pass_fds=[theirs.fileno()],
-                env={**os.environ, **_ONE_THREAD}, stdin=subprocess.DEVNULL, start_new_session=True,
+                [*command, str(theirs.fileno()), *PRELOADED],
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **_ONE_THREAD},
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
         self._socket, self._ids = ours, itertools.count(1)
         self._changed = threading.Condition()

@@ -1,4 +1,4 @@
-"""Keeps an executed notebook readable: of long output the head and the tail, of huge ones a note."""
+"""Keeps an executed notebook readable: of long output only the head and the tail."""
 
 from __future__ import annotations
 

@@ -28,9 +28,18 @@ from typing import Any
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _KERNEL_MODULES = (
-    "ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.debugger", "IPython.core.completer",
-    "IPython.core.debugger", "IPython.core.completerlib", "IPython.extensions.storemagic", "sqlite3",
-    "tornado.platform.asyncio", "tornado.queues", "pdb", "pydoc",
+    "ipykernel.kernelapp",
+    "ipykernel.ipkernel",
+    "ipykernel.debugger",
+    "IPython.core.completer",
+    "IPython.core.debugger",
+    "IPython.core.completerlib",
+    "IPython.extensions.storemagic",
+    "sqlite3",
+    "tornado.platform.asyncio",
+    "tornado.queues",
+    "pdb",
+    "pydoc",
 )
 
 
@@ -138,7 +147,8 @@ class Zygote:
     def serve(self) -> None:
         """Fork on request, report ends; returns when the runner is gone."""
         while True:
-            ready, _, _ = select.select([self._control, self._wake], [], [])
+            watched: list[Any] = [self._control, self._wake]
+            ready, _, _ = select.select(watched, [], [])
             if self._wake in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake, 4096)

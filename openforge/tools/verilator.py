@@ -60,12 +60,12 @@ def environment() -> dict[str, str]:
 
 
 def argv(model: Model, out: Path) -> list[str | Path]:
-    """The command that writes the C++ of `model`, and ``Vtop.json`` about it, to the folder `out`.
+    """The command that writes the C++ of `model` to the folder `out`.
 
     Raises OpenForgeError for a name that Verilator would read as something else.
     """
     words: list[str | Path] = [
-        program("verilator"), "--cc", "--exe", "--make", "json", "--prefix", PREFIX, "-Mdir", out,
+        program("verilator"), "--cc", "--exe", "--prefix", PREFIX, "-Mdir", out,
         "--top-module", _checked(model.top), "--assert", "-Wno-fatal", "-Wno-lint", "-Wno-style",
         "--trace-fst", "--trace-structs", "--timescale", "1ns/1ps", "--quiet-stats",
         "--timing" if model.timing else "--no-timing",

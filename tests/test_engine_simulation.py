@@ -1,0 +1,258 @@
+"""The simulation check: verdicts, waveforms, coverage, and what hostile tests can(not) do."""
+
+import shutil
+import socket
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import needs
+
+from openforge import config, design
+from openforge.engines import simulation
+from openforge.engines.simulation import running
+from openforge.errors import DesignError, OpenForgeError, ToolError
+from openforge.model import State, Verdict
+from openforge.run_folder import RunFolder
+
+DESIGNS = Path(__file__).parent / "designs"
+RTL = "module tiny(input logic clk, output logic q); always_ff @(posedge clk) q <= ~q; endmodule\n"
+
+
+class Project:
+    """A project in a folder of its own, and the check run on it."""
+
+    def __init__(self, path):
+        self.path = path
+        self.folder = None
+
+    def check(self, settings, *, top="traffic", sources=("*.sv",), **more):
+        """The result of the check with the section `settings`; its files are in `folder`."""
+        text = yaml.safe_dump({
+            "project": {"name": "demo", "top_module": top},
+            "design": {"sources": list(sources), **more},
+            "verification": {"simulation": settings},
+        })
+        (self.path / "openforge.yaml").write_text(text)
+        loaded = config.load(self.path)
+        number = sum(1 for _ in self.path.parent.glob("run*"))
+        self.folder = RunFolder.create(self.path.parent / f"run{number}.tmp")
+        return simulation.run(
+            loaded.verification.simulation, design.load(self.path, loaded), self.folder)
+
+    def table(self, name):
+        return pq.read_table(self.folder.path / "tables" / f"{name}.parquet").to_pylist()
+
+    def tests(self):
+        return {(row["name"], row["seed"]): row for row in self.table("tests")}
+
+
+@pytest.fixture
+def project(tmp_path):
+    needs("verilator", "c++", "cocotb")
+    shutil.copytree(DESIGNS / "sim_traffic", tmp_path / "a próject")
+    return Project(tmp_path / "a próject")
+
+
+def bare(project, *modules):
+    """Replace the project's benches: a tiny design, and the texts of test modules."""
+    shutil.rmtree(project.path)
+    (project.path / "tb").mkdir(parents=True)
+    (project.path / "tiny.sv").write_text(RTL)
+    for number, text in enumerate(modules):
+        (project.path / "tb" / f"test_{number}.py").write_text(text)
+    return project
+
+
+def rules(result):
+    return {finding.rule for finding in result.findings}
+
+
+def test_all_pass(project):
+    """Tests that pass with goals that are met give 'passed', with all coverage and waveforms."""
+    goals = {"line": 80, "branch": 90, "fsm": 100, "user": 100}
+    result = project.check({
+        "testbenches": ["tb/test_good.py"], "coverage_goals": goals, "waves": True, "seeds": 2,
+    })
+    assert result.verdict is Verdict.PASSED, result.reason
+    assert result.summary["tests_passed"] == 4 and result.summary["tests_failed"] == 0
+    assert result.summary["coverage"]["fsm"] == 100.0
+    assert set(result.summary["coverage"]) == {"line", "branch", "toggle", "user", "fsm"}
+    assert result.bounds[0].startswith("4 test runs, seeds 1..2, ")
+    rows = project.tests()
+    assert set(rows) == {(name, n) for name in ("every_arc", "reset_only") for n in (1, 2)}
+    assert rows["every_arc", 2]["waveform"] == "waves/test_good.every_arc.seed2.fst"
+    assert (project.folder.artifacts / rows["every_arc", 2]["waveform"]).stat().st_size > 100
+    assert rows["every_arc", 1]["sim_time_ns"] > 100
+    root = ET.parse(project.folder.artifacts / "coverage.xml").getroot()
+    files = [e.get("filename") for e in root.iter("class")]
+    assert files == ["traffic.sv"] and float(root.get("line-rate")) > 0.8
+    assert {row["kind"] for row in project.table("coverage")} == {
+        "line", "branch", "toggle", "user", "fsm_state", "fsm_arc"}
+    assert {row["file"] for row in project.table("coverage")} == {"traffic.sv"}
+
+
+def test_failures(project):
+    """A failing assert and a failing SVA are 'failed', with place, cycle, traceback and waveform."""
+    result = project.check(
+        {"testbenches": ["tb/test_mixed.py"], "coverage_goals": {"toggle": 100, "fsm": 100}},
+        defines={"LIMIT": "10"},
+    )
+    assert result.verdict is Verdict.FAILED
+    rows = project.tests()
+    assert {key[0]: row["status"] for key, row in rows.items()} == {
+        "short": "passed", "wrong": "failed", "counts/steps=3": "passed",
+        "counts/steps=30": "failed", "left_out": "skipped", "unlucky_seed": "passed",
+    }
+    wrong = next(f for f in result.findings if "wrong" in f.message)
+    assert "the light should be red" in wrong.message and " in cycle 5" in wrong.message
+    assert (wrong.location.file, wrong.location.line) == ("tb/test_mixed.py", 19)
+    assert "test_mixed.py" in rows["wrong", 1]["traceback"]
+    breach = next(f for f in result.findings if "steps=30" in f.message)
+    assert "a_limit" in breach.message
+    assert (breach.location.file, breach.location.line) == ("traffic.sv", 38)
+    for finding in (wrong, breach):
+        assert (project.folder.path / finding.evidence[0]).is_file()
+    assert rows["short", 1]["waveform"] is None
+    missing = [f.message for f in result.findings if f.rule == "fsm-arc"]
+    assert any("YELLOW -> RED" in message for message in missing)
+    assert {"coverage-goal", "test-failed", "fsm-state"} <= rules(result)
+    assert result.summary["coverage"]["fsm"] < 100 and "goal is 100 %" in result.reason
+
+
+def test_failing_test_gets_its_waveform_without_fsm_coverage(project):
+    """Where nothing is traced at first, a failing test is run again for its waveform."""
+    result = project.check({
+        "testbenches": ["tb/test_mixed.py"], "coverage": False, "seed": 7,
+    })
+    assert result.verdict is Verdict.FAILED and result.summary["coverage"] == {}
+    row = project.tests()["wrong", 7]
+    assert (project.folder.artifacts / row["waveform"]).is_file()
+    assert sum(r["waveform"] is not None for r in project.tests().values()) == 1
+    assert not (project.folder.artifacts / "coverage.xml").exists()
+
+
+def test_hostile_tests(project, tmp_path, shared_cache, monkeypatch):
+    """Tests that hang, exit, eat memory or lie are an error; they reach nothing outside."""
+    needs("bubblewrap")
+    monkeypatch.setattr(running, "MEMORY_BYTES", 500 << 20)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    bare(project)
+    shutil.copy(DESIGNS / "sim_hostile" / "test_hostile.py", project.path / "tb")
+    targets = [outside, project.path, *sorted((shared_cache / "verilator").glob("*"))]
+    (project.path / "tb" / "targets").write_text("\n".join(map(str, targets)))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (project.path / "tb" / "port").write_text(str(server.getsockname()[1]))
+        result = project.check(
+            {"testbenches": ["tb/test_hostile.py"], "timeout_seconds": 8}, top="tiny")
+    assert result.state is State.ERROR and result.verdict is None
+    rows = {name: row for (name, _), row in project.tests().items()}
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "fine": "passed", "never_ends": "timeout", "leaves": "crashed",
+        "claims_and_leaves": "crashed", "eats_memory": "crashed", "prints_much": "passed",
+        "reaches_out": "passed",
+    }
+    assert "memory limit" in rows["eats_memory"]["message"]
+    assert "8 s" in rows["never_ends"]["message"] and "never_ends" in result.reason
+    assert not list(tmp_path.rglob("openforge_escaped"))
+    assert not list(shared_cache.rglob("openforge_escaped"))
+    log = project.folder.artifacts / "logs" / "test_hostile.prints_much.seed1.log"
+    assert log.stat().st_size < 2 << 20 and b"left out" in log.read_bytes()
+
+
+def test_hostile_rtl_touches_nothing(project, tmp_path):
+    """$system, $readmemh and an include of host files see the sandbox only."""
+    needs("bubblewrap")
+    bare(project, "import cocotb\n@cocotb.test()\nasync def t(dut):\n    pass\n")
+    (project.path / "tiny.sv").write_text(
+        "module tiny(input logic clk, output logic [7:0] q);\n"
+        f'initial $system("touch {tmp_path}/escaped; touch {project.path}/escaped");\n'
+        "always_ff @(posedge clk) q <= q + 1;\nendmodule\n"
+    )
+    project.check({"testbenches": ["tb/*.py"], "coverage": False}, top="tiny")
+    assert not list(tmp_path.rglob("escaped"))
+
+
+def test_modules_without_tests(project):
+    """No test, or a module that cannot be imported, is an error that says so: never 'passed'."""
+    bare(project, "import cocotb\n")
+    with pytest.raises(ToolError, match="tb/test_0.py: no cocotb test found"):
+        project.check({"testbenches": ["tb/test_0.py"]}, top="tiny")
+    (project.path / "tb" / "test_0.py").write_text("import cocotb\ndef broken(:\n")
+    with pytest.raises(ToolError, match="SyntaxError"):
+        project.check({"testbenches": ["tb/test_0.py"]}, top="tiny")
+    (project.path / "tb" / "test_0.py").write_text("raise SystemExit(0)\n")
+    with pytest.raises(ToolError, match="SystemExit"):
+        project.check({"testbenches": ["tb/test_0.py"]}, top="tiny")
+    (project.path / "tb" / "test_0.py").write_text("import os\nos._exit(0)\n")
+    with pytest.raises(ToolError, match="could not be listed"):
+        project.check({"testbenches": ["tb/test_0.py"]}, top="tiny")
+
+
+def test_nothing_was_simulated(project):
+    """Without benches the check is skipped; with skipped tests only it is inconclusive."""
+    assert project.check({}).verdict is Verdict.SKIPPED
+    bare(project, "import cocotb\n@cocotb.test(skip=True)\nasync def t(dut):\n    pass\n")
+    result = project.check({"testbenches": ["tb/*.py"]}, top="tiny")
+    assert result.verdict is Verdict.INCONCLUSIVE and "skipped" in result.reason
+
+
+def test_names_that_are_no_modules(project):
+    """A bench that cannot be imported by its name is refused before anything is built."""
+    bare(project)
+    (project.path / "tb" / "test-x.py").write_text("")
+    with pytest.raises(OpenForgeError, match="cannot be a module's name"):
+        project.check({"testbenches": ["tb/*.py"]}, top="tiny")
+
+
+def test_goal_that_cannot_be_measured(project):
+    """A goal for something the design does not have is an error, not a pass."""
+    bare(project, "import cocotb\n@cocotb.test()\nasync def t(dut):\n    pass\n")
+    result = project.check({"testbenches": ["tb/*.py"], "coverage_goals": {"fsm": 50}}, top="tiny")
+    assert result.state is State.ERROR and "goal for fsm coverage" in result.reason
+
+
+def test_design_that_verilator_rejects(project):
+    """What slang accepts and Verilator does not is an error with Verilator's first message."""
+    bare(project, "import cocotb\n@cocotb.test()\nasync def t(dut):\n    pass\n")
+    (project.path / "tiny.sv").write_text(
+        "module tiny(input logic clk, output logic q);\n"
+        "checker c(logic x); endchecker\nalways_ff @(posedge clk) q <= ~q;\n"
+        "initial begin wait_order(a, b); end\nevent a, b;\nendmodule\n"
+    )
+    with pytest.raises(DesignError):
+        project.check({"testbenches": ["tb/*.py"]}, top="tiny")
+
+
+def test_systemverilog_benches(project):
+    """A bench passes at its $finish; an $error, or an end without $finish, fails it."""
+    result = project.check({"testbenches": ["tb/*_tb.sv"], "coverage": {"fsm": False}})
+    assert result.verdict is Verdict.FAILED
+    rows = {name: row for (name, _), row in project.tests().items()}
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "traffic_tb": "passed", "traffic_bad_tb": "failed", "traffic_stuck_tb": "failed"}
+    assert "$finish was not reached" in rows["traffic_stuck_tb"]["message"]
+    bad = next(f for f in result.findings if "traffic_bad_tb" in f.message)
+    assert (bad.location.file, bad.location.line) == ("tb/traffic_bad_tb.sv", 10)
+    assert (project.folder.artifacts / rows["traffic_bad_tb"]["waveform"]).is_file()
+    assert {row["file"] for row in project.table("coverage")} == {"traffic.sv"}
+
+
+def test_icarus(project):
+    """Icarus Verilog runs the same tests; state machines are the only coverage it gives."""
+    needs("icarus")
+    result = project.check({
+        "tool": "icarus", "testbenches": ["tb/test_good.py", "tb/*_tb.sv"],
+        "coverage_goals": {"fsm": 100},
+    })
+    assert {key[0]: row["status"] for key, row in project.tests().items()} == {
+        "every_arc": "passed", "reset_only": "passed", "traffic_tb": "passed",
+        "traffic_bad_tb": "failed", "traffic_stuck_tb": "failed",
+    }
+    assert result.summary["coverage"] == {"fsm": 100.0}
+    result = project.check({
+        "tool": "icarus", "testbenches": ["tb/test_good.py"], "coverage_goals": {"line": 50}})
+    assert result.state is State.ERROR and "does not measure" in result.reason
