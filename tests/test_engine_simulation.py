@@ -43,9 +43,11 @@ class Project:
             loaded.verification.simulation, design.load(self.path, loaded), self.folder)
 
     def table(self, name):
+        """The rows of a table of the last check."""
         return pq.read_table(self.folder.path / "tables" / f"{name}.parquet").to_pylist()
 
     def tests(self):
+        """The rows of the table of tests, by name and seed."""
         return {(row["name"], row["seed"]): row for row in self.table("tests")}
 
 
@@ -86,6 +88,9 @@ def test_all_pass(project):
     assert rows["every_arc", 2]["waveform"] == "waves/test_good.every_arc.seed2.fst"
     assert (project.folder.artifacts / rows["every_arc", 2]["waveform"]).stat().st_size > 100
     assert rows["every_arc", 1]["sim_time_ns"] > 100
+    logs = [(project.folder.artifacts / f"logs/test_good.reset_only.seed{n}.log").read_text()
+            for n in (1, 2)]
+    assert "random module with 1" in logs[0] and "random module with 2" in logs[1]
     root = ET.parse(project.folder.artifacts / "coverage.xml").getroot()
     files = [e.get("filename") for e in root.iter("class")]
     assert files == ["traffic.sv"] and float(root.get("line-rate")) > 0.8
@@ -95,7 +100,7 @@ def test_all_pass(project):
 
 
 def test_failures(project):
-    """A failing assert and a failing SVA are 'failed', with place, cycle, traceback and waveform."""
+    """A failing assert or SVA is 'failed', with place, cycle, traceback and waveform."""
     result = project.check(
         {"testbenches": ["tb/test_mixed.py"], "coverage_goals": {"toggle": 100, "fsm": 100}},
         defines={"LIMIT": "10"},
@@ -104,7 +109,7 @@ def test_failures(project):
     rows = project.tests()
     assert {key[0]: row["status"] for key, row in rows.items()} == {
         "short": "passed", "wrong": "failed", "counts/steps=3": "passed",
-        "counts/steps=30": "failed", "left_out": "skipped", "unlucky_seed": "passed",
+        "counts/steps=30": "failed", "left_out": "skipped", "draws": "passed",
     }
     wrong = next(f for f in result.findings if "wrong" in f.message)
     assert "the light should be red" in wrong.message and " in cycle 5" in wrong.message
@@ -179,7 +184,7 @@ def test_hostile_rtl_touches_nothing(project, tmp_path):
 def test_modules_without_tests(project):
     """No test, or a module that cannot be imported, is an error that says so: never 'passed'."""
     bare(project, "import cocotb\n")
-    with pytest.raises(ToolError, match="tb/test_0.py: no cocotb test found"):
+    with pytest.raises(ToolError, match=r"tb/test_0\.py: no cocotb test found"):
         project.check({"testbenches": ["tb/test_0.py"]}, top="tiny")
     (project.path / "tb" / "test_0.py").write_text("import cocotb\ndef broken(:\n")
     with pytest.raises(ToolError, match="SyntaxError"):
@@ -198,6 +203,16 @@ def test_nothing_was_simulated(project):
     bare(project, "import cocotb\n@cocotb.test(skip=True)\nasync def t(dut):\n    pass\n")
     result = project.check({"testbenches": ["tb/*.py"]}, top="tiny")
     assert result.verdict is Verdict.INCONCLUSIVE and "skipped" in result.reason
+
+
+def test_a_test_that_depends_on_chance_is_told(project):
+    """Where the second run of a failing test passes, a finding says that it is not repeatable."""
+    bare(project, "import cocotb, os\n@cocotb.test()\nasync def t(dut):\n"
+         "    assert os.getcwd().endswith('-traced'), 'only now'\n")
+    result = project.check({"testbenches": ["tb/*.py"], "coverage": False}, top="tiny")
+    assert result.verdict is Verdict.FAILED
+    assert rules(result) == {"test-failed", "test-nondeterministic"}
+    assert project.table("tests")[0]["waveform"] is None
 
 
 def test_names_that_are_no_modules(project):

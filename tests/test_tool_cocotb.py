@@ -41,7 +41,7 @@ def test_other_results_are_refused(text):
 def test_results_through_a_link_are_refused(tmp_path):
     """A test cannot make OpenForge read a file of the host for its result."""
     (tmp_path / "results.xml").symlink_to(LOGS / "cocotb-2.1.0-results.xml")
-    with pytest.raises(ToolError, match="cocotb left no results.xml"):
+    with pytest.raises(ToolError, match="cocotb left no results"):
         cocotb.read_results(tmp_path / "results.xml")
 
 

@@ -148,8 +148,10 @@ def read_discovery(path: Path) -> tuple[TestName, ...]:
     try:
         answer = json.loads(_read(path))
         if "error" in answer:
-            raise ToolError(f"the test module cannot be imported: {answer['error']}\n"
-                            f"{answer['traceback']}".rstrip())
+            raise ToolError(
+                f"the test module cannot be imported: {answer['error']}\n"
+                f"{answer['traceback']}".rstrip()
+            )
         found = [
             TestName(str(t["module"]), str(t["name"]), bool(t["skip"]), int(t["stage"]))
             for t in answer["tests"]
@@ -192,7 +194,9 @@ def _case(element: ET.Element) -> TestCase:
         status = Status.SKIPPED
     told = bad if bad is not None else skipped
     return TestCase(
-        module=element.attrib["classname"], name=element.attrib["name"], status=status,
+        module=element.attrib["classname"],
+        name=element.attrib["name"],
+        status=status,
         duration_s=float(element.get("time", "0")),
         sim_time_ns=float(duration) if duration else None,
         message="" if told is None else told.get("message", ""),

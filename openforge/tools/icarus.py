@@ -12,13 +12,23 @@ from openforge.tools import cocotb, verilator
 from openforge.tools.locate import program
 
 DUMPER = "openforge_dump"
+WATCHER = "openforge_watch"
+UNFINISHED = "openforge: no event is left"
+_END_OF_TIME_NS = (1 << 62) // 1000
 _DIAGNOSTIC = re.compile(r"(?P<file>[^:\n]+):(?P<line>\d+): (?P<message>.*)")
 
 
 def build_argv(model: verilator.Model, out: Path, dumper: Path) -> list[str | Path]:
     """The command that compiles `model` to the file `out`; `dumper` is the file of DUMPER."""
     words: list[str | Path] = [
-        program("icarus"), "-g2012", "-o", out, "-s", model.top, "-s", DUMPER,
+        program("icarus"),
+        "-g2012",
+        "-o",
+        out,
+        "-s",
+        model.top,
+        "-s",
+        DUMPER,
     ]
     words += [f"-I{folder}" for folder in model.includes]
     words += [f"-D{name}={value}" for name, value in (model.defines or {}).items()]
@@ -27,10 +37,17 @@ def build_argv(model: verilator.Model, out: Path, dumper: Path) -> list[str | Pa
 
 
 def dumper_source(top: str) -> str:
-    """A module that writes the waveform of `top` to ``dump.fst`` when told ``+openforge_dump``."""
+    """A module that serves `top`, when told to by the plusargs DUMPER and WATCHER.
+
+    It writes the waveform to ``dump.fst``; and it waits for the end of time, which comes only when
+    the bench has nothing left to do, and then says so.
+    """
     return (
-        f"`timescale 1ns/1ps\nmodule {DUMPER};\ninitial if ($test$plusargs(\"{DUMPER}\")) begin\n"
-        f'$dumpfile("dump.fst"); $dumpvars(0, {top}); end\nendmodule\n'
+        f"`timescale 1ns/1ps\nmodule {DUMPER};\n"
+        f'initial if ($test$plusargs("{DUMPER}")) begin\n'
+        f'$dumpfile("dump.fst"); $dumpvars(0, {top});\nend\n'
+        f'initial if ($test$plusargs("{WATCHER}")) begin\n'
+        f'#{_END_OF_TIME_NS} $display("{UNFINISHED}"); $finish;\nend\nendmodule\n'
     )
 
 
@@ -39,15 +56,19 @@ def run_argv(simulation: Path, *, python_tests: bool) -> list[str | Path]:
     runner = program("icarus").with_name("vvp")
     if not runner.exists():
         raise ToolMissing("'vvp' is not beside iverilog; get it with: apt-get install iverilog")
-    modules: list[str | Path] = ["-m", cocotb.icarus_module()] if python_tests else []
-    return [runner, "-N", *modules, simulation, "-fst"]
+    if python_tests:
+        return [runner, "-N", "-m", cocotb.icarus_module(), simulation, "-fst"]
+    return [runner, "-N", simulation, "-fst", f"+{WATCHER}"]
 
 
 def errors(output: Sequence[str], project: Path) -> tuple[Finding, ...]:
     """The compiler's complaints as findings, with places relative to `project`."""
     return tuple(
         Finding(
-            rule="icarus", level=Level.ERROR, message=found["message"], tool="icarus",
+            rule="icarus",
+            level=Level.ERROR,
+            message=found["message"],
+            tool="icarus",
             location=verilator.place(found["file"], found["line"], None, project),
         )
         for found in map(_DIAGNOSTIC.match, output)

@@ -65,9 +65,24 @@ def argv(model: Model, out: Path) -> list[str | Path]:
     Raises OpenForgeError for a name that Verilator would read as something else.
     """
     words: list[str | Path] = [
-        program("verilator"), "--cc", "--exe", "--prefix", PREFIX, "-Mdir", out,
-        "--top-module", _checked(model.top), "--assert", "-Wno-fatal", "-Wno-lint", "-Wno-style",
-        "--trace-fst", "--trace-structs", "--timescale", "1ns/1ps", "--quiet-stats",
+        program("verilator"),
+        "--cc",
+        "--exe",
+        "--prefix",
+        PREFIX,
+        "-Mdir",
+        out,
+        "--top-module",
+        _checked(model.top),
+        "--assert",
+        "-Wno-fatal",
+        "-Wno-lint",
+        "-Wno-style",
+        "--trace-fst",
+        "--trace-structs",
+        "--timescale",
+        "1ns/1ps",
+        "--quiet-stats",
         "--timing" if model.timing else "--no-timing",
     ]
     if model.vpi:
@@ -83,7 +98,9 @@ def errors(output: Sequence[str], project: Path) -> tuple[Finding, ...]:
     """The errors in Verilator's output as findings, with places relative to `project`."""
     return tuple(
         Finding(
-            rule=found["rule"] or "verilator", level=Level.ERROR, message=found["message"],
+            rule=found["rule"] or "verilator",
+            level=Level.ERROR,
+            message=found["message"],
             location=place(found["file"], found["line"], found["column"], project),
             tool="verilator",
         )

@@ -18,7 +18,9 @@ from openforge.errors import ToolError
 
 KINDS = ("line", "branch", "toggle", "user")
 _HEADER = "# SystemC::Coverage-3"
-_ENTRY = re.compile(r"C '(?P<keys>[^']*(?:''[^']*)*)' (?P<count>\d+)")
+_ENTRY = re.compile(r"C '(?P<keys>.*)' (?P<count>\d+)")
+# A byte that is no printable ASCII is written as %XX, as %FFFFFFXX (sic, sign-extended) above 0x7F.
+_ESCAPED = re.compile(r"(?:%(?:FFFFFF)?[0-9A-F]{2})+")
 _MAX_BYTES = 512 << 20
 
 
@@ -68,7 +70,8 @@ def parse(text: str) -> tuple[Point, ...]:
         found = _ENTRY.fullmatch(line)
         if not found:
             raise ToolError(f"line {number} of the coverage file is no point: {line[:80]!r}")
-        keys = dict(pair.partition("\x02")[::2] for pair in found["keys"].split("\x01") if pair)
+        pairs = (pair.partition("\x02") for pair in found["keys"].split("\x01") if pair)
+        keys = {key: _ESCAPED.sub(_unescape, value) for key, _, value in pairs}
         if keys.get("t") in KINDS:
             points.append(_point(keys, int(found["count"]), number))
     return merge([points])
@@ -88,12 +91,23 @@ def _point(keys: dict[str, str], hits: int, number: int) -> Point:
     try:
         line = int(keys["l"])
         return Point(
-            kind=keys["t"], file=keys["f"], line=line, column=int(keys.get("n", 0)),
-            name=keys.get("o", ""), module=keys.get("page", "").rpartition("/")[2],
-            lines=_lines(keys["S"]) if keys.get("S") else (line,), hits=hits,
+            kind=keys["t"],
+            file=keys["f"],
+            line=line,
+            column=int(keys.get("n", 0)),
+            name=keys.get("o", ""),
+            module=keys.get("page", "").rpartition("/")[2],
+            lines=_lines(keys["S"]) if keys.get("S") else (line,),
+            hits=hits,
         )
     except (KeyError, ValueError) as error:
         raise ToolError(f"line {number} of the coverage file is damaged: {error}") from None
+
+
+def _unescape(found: re.Match[str]) -> str:
+    """The text of a run of escaped bytes, which are UTF-8 together."""
+    codes = [code.removeprefix("FFFFFF") for code in found[0].split("%")[1:]]
+    return bytes(int(code, 16) for code in codes).decode("utf-8", "replace")
 
 
 def _lines(text: str) -> tuple[int, ...]:

@@ -22,43 +22,55 @@ from openforge.tools import process, verilator
 from openforge.tools.locate import program, tool
 
 COMPAT = Path(__file__).resolve().parent / "compat"
+_NAMES = (
+    "verilated",
+    "verilated_vpi",
+    "verilated_fst_c",
+    "verilated_cov",
+    "verilated_threads",
+    "verilated_dpi",
+    "verilated_timing",
+    "verilated_random",
+    "verilated_probdist",
+)
 _LIMITS = process.Limits(timeout_s=600, memory_bytes=4 << 30)
 
 
 def flags(*, coverage: bool, timing: bool) -> list[str]:
     """The compiler flags that the run-time library and every model must share."""
     include = verilator.root() / "include"
-    words = [
-        "-std=c++20", f"-I{COMPAT}", f"-I{include}", f"-I{include / 'vltstd'}", "-DVERILATOR=1",
-        f"-DVM_COVERAGE={int(coverage)}", "-DVM_SC=0", f"-DVM_TIMING={int(timing)}", "-DVM_TRACE=1",
-        "-DVM_TRACE_FST=1", "-DVM_TRACE_VCD=0", "-DVM_TRACE_SAIF=0", "-w",
+    return [
+        "-std=c++20",
+        f"-I{COMPAT}",
+        f"-I{include}",
+        f"-I{include / 'vltstd'}",
+        "-DVERILATOR=1",
+        f"-DVM_COVERAGE={int(coverage)}",
+        "-DVM_SC=0",
+        f"-DVM_TIMING={int(timing)}",
+        "-DVM_TRACE=1",
+        "-DVM_TRACE_FST=1",
+        "-DVM_TRACE_VCD=0",
+        "-DVM_TRACE_SAIF=0",
+        "-w",
+        "-fcoroutines",
     ]
-    return [*words, "-fcoroutines"] if timing else words
 
 
-def objects(*, coverage: bool, timing: bool, vpi: bool, jobs: int, log: Path) -> tuple[Path, ...]:
+def objects(*, jobs: int, log: Path) -> tuple[Path, ...]:
     """The object files of the run-time library, built first if they are not in the cache.
 
     Takes about ten seconds when it builds. Raises ToolError when the compiler fails.
     """
-    sources = _sources(coverage=coverage, timing=timing, vpi=vpi)
-    switches = ["-O2", *flags(coverage=coverage, timing=timing)]
+    sources = tuple(verilator.root() / "include" / f"{name}.cpp" for name in _NAMES)
+    # These files do not look at what is switched on in a model, so one set serves all.
+    switches = ["-O1", *flags(coverage=True, timing=True)]
     cache = Settings().cache / "verilator"
     folder = cache / _key(switches, sources)
     if not folder.is_dir():
         events.log("Building Verilator's run-time library (once)")
         _fill(folder, sources, switches, jobs=jobs, log=log)
     return tuple(folder / f"{source.stem}.o" for source in sources)
-
-
-def _sources(*, coverage: bool, timing: bool, vpi: bool) -> tuple[Path, ...]:
-    names = ["verilated", "verilated_dpi", "verilated_fst_c", "verilated_threads"]
-    names += ["verilated_cov"] if coverage else []
-    names += ["verilated_timing"] if timing else []
-    names += ["verilated_vpi"] if vpi else []
-    # Constrained randomisation and probability functions are used by few models, but cost little.
-    names += ["verilated_random", "verilated_probdist"]
-    return tuple(verilator.root() / "include" / f"{name}.cpp" for name in names)
 
 
 def _key(switches: Iterable[str], sources: Iterable[Path]) -> str:
@@ -81,7 +93,9 @@ def _fill(
     def compile_one(source: Path) -> None:
         process.run(
             [program("c++"), *switches, "-c", source, "-o", scratch / f"{source.stem}.o"],
-            cwd=scratch, log=log.with_name(f"runtime-{source.stem}.log"), limits=_LIMITS,
+            cwd=scratch,
+            log=log.with_name(f"runtime-{source.stem}.log"),
+            limits=_LIMITS,
             writable=[scratch],
         ).expect(f"the C++ compiler, on Verilator's {source.name},")
 

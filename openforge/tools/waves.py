@@ -31,13 +31,21 @@ def read(
     folder = work / f"waves-{sum(1 for _ in work.glob('waves-*'))}"
     folder.mkdir()
     request, answer = folder / "request.json", folder / "answer.json"
-    request.write_text(json.dumps({
-        "files": [str(file) for file in files], "signals": [list(s) for s in signals],
-        "limit": MAX_CHANGES,
-    }))
+    request.write_text(
+        json.dumps(
+            {
+                "files": [str(file) for file in files],
+                "signals": [list(s) for s in signals],
+                "limit": MAX_CHANGES,
+            }
+        )
+    )
     process.run(
         [sys.executable, "-I", INSIDE / "openforge_waves.py", request, answer],
-        cwd=folder, log=work / f"{folder.name}.log", limits=_LIMITS, readable=files,
+        cwd=folder,
+        log=work / f"{folder.name}.log",
+        limits=_LIMITS,
+        readable=files,
         writable=[folder],
     ).expect("reading the waveforms")
     try:

@@ -28,10 +28,7 @@ def build(
     _verilate(model, out, project)
     sources = _generated(out)
     common = verilator_runtime.flags(coverage=bool(model.coverage), timing=model.timing)
-    runtime = verilator_runtime.objects(
-        coverage=bool(model.coverage), timing=model.timing, vpi=model.vpi, jobs=jobs,
-        log=out.parent / "runtime.log",
-    )
+    runtime = verilator_runtime.objects(jobs=jobs, log=out.parent / "runtime.log")
 
     def compile_one(unit: tuple[Path, str]) -> Path:
         source, level = unit

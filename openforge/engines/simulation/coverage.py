@@ -26,7 +26,7 @@ class Share:
 
     def reaches(self, goal: float) -> bool:
         """Whether the exact percentage is at least `goal`."""
-        return 100 * self.hit >= Fraction(goal) * self.total
+        return 100 * self.hit >= Fraction(str(goal)) * self.total
 
 
 def collect(

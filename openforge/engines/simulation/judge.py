@@ -51,7 +51,7 @@ def judge(
     """Judge a run from how it `ended` and what it left in `folder`.
 
     `errors` are the lines of its output that match `SIMULATOR_ERROR` or a ``$stop``; `finished`
-    says whether the simulator announced ``$finish``.
+    is False if the simulator said that ``$finish`` was not reached.
     """
     tail = "\n".join(ended.tail)
     if ended.outcome is Outcome.TIMEOUT:

@@ -119,8 +119,7 @@ def _run(
         cwd=work, log=_log(work), limits=limits, env=_environment(planned, design),
         readable=[*simulation.readable, design.project_dir], writable=[work], on_line=listener,
     )
-    finished = listener.finished or not simulation.finish_line
-    judgement = judge(planned, ended, listener.errors, finished=finished, folder=work,
+    judgement = judge(planned, ended, listener.errors, finished=listener.finished, folder=work,
                       project=design.project_dir)
     points: tuple[verilator_coverage.Point, ...] = ()
     if simulation.coverage and judgement.status in (Status.PASSED, Status.FAILED):
@@ -155,15 +154,16 @@ class _Listener:
 
     def __init__(self, planned: Planned) -> None:
         self.errors: list[str] = []
-        self.finished = False
+        self.finished = True
         self._name = planned.name
-        self._finish_line = planned.simulation.finish_line
+        self._unfinished = planned.simulation.unfinished
         self._shown = 0
 
     def __call__(self, line: str) -> None:
         if is_error(line) and len(self.errors) < _MAX_ERRORS:
             self.errors.append(line)
-        self.finished = self.finished or bool(self._finish_line and self._finish_line in line)
+        if self._unfinished and self._unfinished in line:
+            self.finished = False
         self._shown += 1
         if self._shown <= _SHOWN_LINES:
             events.log(f"{self._name}: {line}", "DEBUG")

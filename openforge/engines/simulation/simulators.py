@@ -19,8 +19,8 @@ _LIMITS = process.Limits(timeout_s=300, memory_bytes=4 << 30)
 class Simulation:
     """A program that simulates. `start` and `trace` are words of its command line.
 
-    `coverage` says whether a run leaves ``coverage.dat``; `finish_line` is a text in the output of
-    every run that reached ``$finish``, "" where the exit code says so.
+    `coverage` says whether a run leaves ``coverage.dat``; `unfinished` is a text in the output of
+    every run that ended without ``$finish``, "" where the exit code says so.
     """
 
     top: str
@@ -28,7 +28,7 @@ class Simulation:
     trace: tuple[str, ...]
     readable: tuple[Path, ...]
     coverage: bool
-    finish_line: str = ""
+    unfinished: str = ""
 
 
 def kinds(params: SimulationSection) -> frozenset[str]:
@@ -105,5 +105,5 @@ def _icarus(design: Design, out: Path, top: str, bench: Path | None) -> Simulati
     return Simulation(
         top=top, start=tuple(icarus.run_argv(compiled, python_tests=bench is None)),
         trace=(f"+{icarus.DUMPER}",), readable=(out,), coverage=False,
-        finish_line="" if bench is None else "$finish called at",
+        unfinished="" if bench is None else icarus.UNFINISHED,
     )
