@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from openforge import events
 from openforge import design as designs
+from openforge import events
 from openforge.config import FormalSection, resolve_globs
 from openforge.design import Design
 from openforge.engines.formal import judge, netlist, properties, vacuity

@@ -10,6 +10,9 @@ from openforge.design import Reset
 from openforge.engines.formal.netlist import Cell, Netlist
 from openforge.errors import CheckFailedToRun
 
+# Yosys merges equal cells: of two equal questions, one would go without an answer.
+_KEEP = "  attribute \\keep 1\n"
+
 
 class Aim(StrEnum):
     """What a goal asks: that a property always holds, or that a situation is never reached."""
@@ -90,11 +93,11 @@ class Model:
         """A property cell. In the one-clock model a step is a cycle, so the clock drops out."""
         if not self.netlist.multiclock or cell is None or not cell.trigger:
             return (
-                f"  cell ${kind} \\{name}\n    connect \\A {condition}\n"
+                f"{_KEEP}  cell ${kind} \\{name}\n    connect \\A {condition}\n"
                 f"    connect \\EN {enable}\n  end\n"
             )
         return (
-            f"  cell $check \\{name}\n    parameter \\TRG_WIDTH 1\n"
+            f"{_KEEP}  cell $check \\{name}\n    parameter \\TRG_WIDTH 1\n"
             f"    parameter \\TRG_POLARITY {cell.polarity}\n    parameter \\TRG_ENABLE 1\n"
             f'    parameter \\PRIORITY 0\n    parameter \\FORMAT ""\n'
             f'    parameter \\FLAVOR "{kind}"\n    parameter \\ARGS_WIDTH 0\n'

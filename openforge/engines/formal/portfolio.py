@@ -17,6 +17,7 @@ from openforge.tools.sby import Report, Status, Task
 
 _DEPTHS = (2, 5, 10, 20, 40)
 _LEAST_S = 1.0
+_SHORT_S = 5.0  # for a goal whose answer cannot change the verdict of the check any more
 
 
 class Word(StrEnum):
@@ -31,7 +32,8 @@ class Word(StrEnum):
 @dataclass(frozen=True)
 class Outcome:
     """The answer to one goal. `depth` is an induction depth or a number of cycles checked;
-    `step` and `witness` show a failure."""
+    `step` and `witness` show a failure.
+    """
 
     word: Word
     engine: str = ""
@@ -86,9 +88,9 @@ class Prover:
         search = _Search(self, todo, limit)
         if prove and self.smt:
             search.induct()
+        search.bmc(share=0.6 if prove and "abc pdr" in self.engines else 1.0)
         if prove and "abc pdr" in self.engines:
             search.pdr()
-        search.bmc()
         return search.finish()
 
     def cover(self, goals: Sequence[Goal], *, share: float) -> dict[str, Outcome]:
@@ -200,7 +202,7 @@ class _Search:
 
     def _ask(self, mode: str, depth: int, goals: list[Goal], timeout_s: float) -> Report:
         """All SMT engines at once; when one of them breaks, each by itself until one answers."""
-        smt = [f"{name.replace(' ', ' --keep-going ', 1)}" for name in self.prover.smt]
+        smt = [name.replace(" ", " --keep-going ", 1) for name in self.prover.smt]
         choices = [smt] if len(smt) == 1 else [smt, *([name] for name in smt)]
         for engines in choices:
             report = self.prover.run(mode, depth, engines, goals, timeout_s)
@@ -224,12 +226,14 @@ class _Search:
                         duration_s=report.duration_s)
 
     def pdr(self) -> None:
-        """PDR on each open goal by itself, two at a time, in half of the time that is left."""
+        """PDR on each open goal by itself, two at a time; short when a goal has failed already."""
         goals = self.open
         if not goals or self._out_of_time:
             return
         rounds = (len(goals) + 1) // 2
-        each = self.limit.left_s / 2 / rounds
+        each = self.limit.left_s / rounds
+        if any(outcome.word is Word.FAILED for outcome in self.outcomes.values()):
+            each = min(each, _SHORT_S)
         events.log(f"PDR: {len(goals)} goals, {each:.0f} s each at most")
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda goal: self._pdr_one(goal, each), goals))
@@ -250,8 +254,9 @@ class _Search:
                 model=report.folder / "model" / "design_prep.il")
             self.prover.failed_somewhere.add(goal.name)
 
-    def bmc(self) -> None:
+    def bmc(self, *, share: float) -> None:
         """Bounded search up to `depth` for what is still open, with the engines that can."""
+        limit = Deadline(self.limit.left_s * share)
         goals = [g for g in self.open if self._depth_of(g) < self.prover.depth]
         if not goals or self._out_of_time:
             return
@@ -261,17 +266,16 @@ class _Search:
             smt = [f"smtbmc --basecase --keep-going {n.split()[1]}" for n in self.prover.smt]
             for engines in [smt] if len(smt) == 1 else [smt, *([n] for n in smt)]:
                 report = self.prover.run(
-                    "prove", self.prover.depth, engines, goals, self.limit.left_s)
+                    "prove", self.prover.depth, engines, goals, limit.left_s)
                 self._note(report, goals)
                 if report.status is not Status.ERROR:
                     return
         elif "abc bmc3" in self.prover.engines:
             for goal in goals:
-                self._bmc3(goal)
+                self._bmc3(goal, limit.left_s)
 
-    def _bmc3(self, goal: Goal) -> None:
-        report = self.prover.run(
-            "bmc", self.prover.depth, ("abc bmc3",), [goal], self.limit.left_s)
+    def _bmc3(self, goal: Goal, timeout_s: float) -> None:
+        report = self.prover.run("bmc", self.prover.depth, ("abc bmc3",), [goal], timeout_s)
         if report.status is Status.FAIL:
             step = next((part.step for part in report.engines), 0)
             self.prover.failed_somewhere.add(goal.name)
