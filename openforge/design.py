@@ -213,7 +213,8 @@ def _refuse_outside(answer: dict[str, Any]) -> None:
 
 
 def _top_not_found(top: str, answer: dict[str, Any]) -> None:
-    syntax = [row for row in answer["diagnostics"] if row["level"] == "error" and row["location"]]
+    errors = (row for row in answer["diagnostics"] if row["level"] == "error")
+    syntax = [row for row in errors if row["rule"] != "InvalidTopModule"]
     if syntax:  # a syntax error may be why the module is not seen: those errors are the news
         return
     near = difflib.get_close_matches(top, answer["modules"], n=1)

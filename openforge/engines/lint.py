@@ -35,9 +35,7 @@ def run(params: LintSection, design: Design, folder: RunFolder) -> Result:
     found: list[Finding] = []
     if "verilator" in params.tools:
         events.log("Linting with Verilator")
-        found += verilator_lint.lint(
-            _options(design), project=design.project_dir, work=folder.work
-        )
+        found += verilator_lint.lint(_options(design), project=design.project_dir, work=folder.work)
     if "slang" in params.tools:
         events.log("Linting with slang")
         found += design.diagnostics
@@ -46,7 +44,9 @@ def run(params: LintSection, design: Design, folder: RunFolder) -> Result:
     )
     findings = _waive(merge(found), waivers)
     for finding in findings:
-        events.log(f"{finding.location or design.top}: {finding.rule}: {finding.message}", _word(finding))
+        events.log(
+            f"{finding.location or design.top}: {finding.rule}: {finding.message}", _word(finding)
+        )
     return _conclude(params, design, findings)
 
 
@@ -77,10 +77,13 @@ def _identity(finding: Finding) -> tuple[str, int | None, str, str]:
 
 def _join(first: Finding, second: Finding) -> Finding:
     level = min(first.level, second.level, key=_LEVEL_ORDER.index)
-    return first.model_copy(update={
-        "level": level, "tool": f"{first.tool}, {second.tool}",
-        "excerpt": first.excerpt or second.excerpt,
-    })
+    return first.model_copy(
+        update={
+            "level": level,
+            "tool": f"{first.tool}, {second.tool}",
+            "excerpt": first.excerpt or second.excerpt,
+        }
+    )
 
 
 def _place(finding: Finding) -> tuple[str, int, int, str]:
@@ -116,7 +119,9 @@ def _covers(waiver: Waiver, finding: Finding) -> bool:
 def _unused(waiver: Waiver) -> Finding:
     about = " ".join(str(v) for v in (waiver.rule, waiver.file, waiver.line, waiver.message) if v)
     return Finding(
-        rule="unused-waiver", level=Level.NOTE, tool="openforge",
+        rule="unused-waiver",
+        level=Level.NOTE,
+        tool="openforge",
         message=f"this waiver covers nothing and can go: {about}",
     )
 
@@ -130,12 +135,16 @@ def _conclude(params: LintSection, design: Design, findings: tuple[Finding, ...]
     if bad:
         reason = f"{errors} errors and {warnings} warnings, where fail_on is '{params.fail_on}'"
     return Result(
-        check="lint", stage=Stage.LINT, verdict=Verdict.FAILED if bad else Verdict.PASSED,
-        reason=reason, findings=findings,
+        check="lint",
+        stage=Stage.LINT,
+        verdict=Verdict.FAILED if bad else Verdict.PASSED,
+        reason=reason,
+        findings=findings,
         bounds=(f"rules of {' and '.join(params.tools)} on {len(design.sources)} source files",),
         assumptions=(f"{waived} findings are waived",) if waived else (),
         metrics=(
-            Metric(name="errors", value=errors), Metric(name="warnings", value=warnings),
+            Metric(name="errors", value=errors),
+            Metric(name="warnings", value=warnings),
             Metric(name="waived", value=waived),
         ),
         summary={"warnings": warnings, "errors": errors},

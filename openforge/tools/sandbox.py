@@ -52,7 +52,9 @@ def describe() -> str:
     program = _program()
     if program:
         return first_line(Path(program))
-    return "none (switched off)" if Settings().sandbox is SandboxMode.OFF else "none (no bubblewrap)"
+    return (
+        "none (switched off)" if Settings().sandbox is SandboxMode.OFF else "none (no bubblewrap)"
+    )
 
 
 def warning() -> str | None:
@@ -69,8 +71,9 @@ def warning() -> str | None:
 def _python_paths() -> tuple[Path, ...]:
     """Everything of Python that a tool needs: interpreter, libraries, installed packages."""
     package = Path(__file__).resolve().parent.parent
-    names = (sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), package)
-    paths = {Path(name).resolve() for name in names if Path(name).exists()}
+    prefixes = (sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values())
+    names = (*map(Path, prefixes), package)
+    paths = {name.resolve() for name in names if name.exists()}
     outer = (p for p in paths if not any(p != q and p.is_relative_to(q) for q in paths))
     return tuple(sorted(p for p in outer if not p.is_relative_to("/usr")))
 

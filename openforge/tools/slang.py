@@ -23,8 +23,12 @@ def elaborate(request: dict[str, Any], *, project: Path, work: Path) -> dict[str
     asked, answered = work / "slang-request.json", work / "slang-answer.json"
     asked.write_text(json.dumps(request), encoding="utf-8")
     process.run(
-        [sys.executable, "-s", WORKER, asked, answered], cwd=work, log=work / "slang.log",
-        limits=_LIMITS, readable=[project], writable=[work],
+        [sys.executable, "-s", WORKER, asked, answered],
+        cwd=work,
+        log=work / "slang.log",
+        limits=_LIMITS,
+        readable=[project],
+        writable=[work],
     ).expect("slang")
     try:
         answer: dict[str, Any] = json.loads(answered.read_text(encoding="utf-8"))

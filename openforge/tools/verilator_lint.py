@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from openforge.tools.locate import program
 
 _LEVELS = {"error": Level.ERROR, "warning": Level.WARNING}
 _LIMITS = process.Limits(timeout_s=120, memory_bytes=4 << 30)
+_COMMA = re.compile(r'\}(\s*)"invocations"')
 _SUM = "Exiting due to "  # a count of the others, not a finding
 _BOILERPLATE = ("... For ", '... Use "', "... note: In instance")
 
@@ -27,13 +29,24 @@ def lint(options: Iterable[str | Path], *, project: Path, work: Path) -> tuple[F
     verilator = program("verilator")
     answer = work / "verilator.sarif"
     ended = process.run(
-        [verilator, "--lint-only", "-Wall", "--diagnostics-sarif",
-         "--diagnostics-sarif-output", answer, *options],
-        cwd=work, log=work / "verilator-lint.log", limits=_LIMITS,
-        env={"VERILATOR_ROOT": str(verilator.parent.parent)}, readable=[project], writable=[work],
+        [
+            verilator,
+            "--lint-only",
+            "-Wall",
+            "--diagnostics-sarif",
+            "--diagnostics-sarif-output",
+            answer,
+            *options,
+        ],
+        cwd=work,
+        log=work / "verilator-lint.log",
+        limits=_LIMITS,
+        env={"VERILATOR_ROOT": str(verilator.parent.parent)},
+        readable=[project],
+        writable=[work],
     ).expect("Verilator's lint", codes=(0, 1))
     if ended.returncode == 0:  # warnings are fatal with -Wall, so that there are none
-        return ()  # (and the file that Verilator 5.48 writes then is not valid JSON)
+        return ()
     try:
         found = parse(answer.read_text("utf-8", "replace"), project)
     except (OSError, ValueError) as error:
@@ -45,7 +58,9 @@ def lint(options: Iterable[str | Path], *, project: Path, work: Path) -> tuple[F
 
 def parse(sarif: str, project: Path) -> tuple[Finding, ...]:
     """The results of a SARIF 2.1.0 text as findings, with places relative to `project`."""
-    runs = json.loads(sarif)["runs"]
+    # Verilator 5.48 leaves out a comma when no finding has a rule, as syntax errors have none.
+    whole = _COMMA.sub(r'},\1"invocations"', sarif, count=1)
+    runs = json.loads(whole)["runs"]
     results = (result for run in runs for result in run["results"])
     return tuple(_finding(r, project) for r in results if not r["message"]["text"].startswith(_SUM))
 
@@ -53,7 +68,8 @@ def parse(sarif: str, project: Path) -> tuple[Finding, ...]:
 def _finding(result: dict[str, Any], project: Path) -> Finding:
     lines = result["message"]["text"].splitlines()
     useful = [line for line in lines if not line.startswith(_BOILERPLATE)]
-    place = next(iter(result.get("locations", ())), {}).get("physicalLocation", {})
+    places: list[dict[str, Any]] = result.get("locations", [])
+    place: dict[str, Any] = places[0].get("physicalLocation", {}) if places else {}
     region = place.get("region", {})
     return Finding(
         rule=result.get("ruleId", "verilator"),

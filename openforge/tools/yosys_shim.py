@@ -13,7 +13,7 @@ import sys
 
 
 def main(argv: list[str]) -> int:
-    """Run the passes asked for; 0 when all of them ran, 1 after the message of the first that failed."""
+    """Run the passes asked for; the exit code is 1 after the message of the first that failed."""
     options, files = getopt.gnu_getopt(argv, "qQTtVl:L:p:s:", ["version"])
     if any(name in ("-V", "--version") for name, _ in options):
         print(f"Yosys {importlib.metadata.version('pyosys')} (pyosys)")
@@ -21,8 +21,10 @@ def main(argv: list[str]) -> int:
     quiet = any(name == "-q" for name, _ in options)
     log = next((value for name, value in options if name in ("-l", "-L")), None)
     commands = [command for name, value in options for command in _commands(name, value)]
-    commands += [f"script {_word(name)}" if name.endswith(".ys") else f"read_rtlil {_word(name)}"
-                 for name in files]
+    commands += [
+        f"script {_word(name)}" if name.endswith(".ys") else f"read_rtlil {_word(name)}"
+        for name in files
+    ]
     if quiet:  # passes print to the C library's stdout: with -q only the log file gets it
         sink = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(sink, 1)
