@@ -1,5 +1,7 @@
 """The formal check on small designs in pairs: each verdict is seen, with what it rests on."""
 
+from pathlib import Path
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -9,7 +11,7 @@ from openforge.errors import CheckFailedToRun, OpenForgeError
 from openforge.model import State, Verdict
 from openforge.run_folder import RunFolder
 
-HEAD = "module dut (input logic clk, input logic rst_n, input logic [3:0] a, output logic [3:0] q);\n"
+HEAD = "module dut (input logic clk, rst_n, input logic [3:0] a, output logic [3:0] q);\n"
 REG = "  always_ff @(posedge clk or negedge rst_n) if (!rst_n) q <= 0; else q <= "
 
 
@@ -39,8 +41,6 @@ def body(text):
 
 
 def source(name):
-    from pathlib import Path
-
     return (Path(__file__).parent / "designs" / name).read_text(encoding="utf-8")
 
 
@@ -49,18 +49,18 @@ def test_a_true_property_is_proven_and_a_cover_reached(tmp_path):
     result, rows, _ = check(tmp_path, source("formal_counter_good.sv"), top="formal_counter")
     assert result.verdict is Verdict.PASSED
     assert rows["a_range"]["status"] == "proven"
-    assert (rows["c_top"]["status"], rows["c_top"]["cycle"]) == ("covered", 9)
+    assert (rows["c_top"]["status"], rows["c_top"]["cycle"]) == ("covered", 10)
     assert "rst_n is low (active) in cycle 0 and free from then on" in result.assumptions
 
 
 def test_a_planted_fault_is_found_replayed_and_shown(tmp_path):
-    """The broken twin fails in cycle 10, at its line, with a waveform that has the signal."""
+    """The broken twin fails in cycle 11, at its line, with a waveform that has the signal."""
     from pywellen import Waveform
 
     result, rows, folder = check(tmp_path, source("formal_counter_broken.sv"), top="formal_counter")
     assert result.verdict is Verdict.FAILED
     row = rows["a_range"]
-    assert (row["status"], row["cycle"], row["line"]) == ("failed", 10, 6)
+    assert (row["status"], row["cycle"], row["line"]) == ("failed", 11, 6)
     assert "seen again in Yosys' simulator" in row["message"]
     assert row["waveform"] == "counterexamples/a_range.fst"
     wave = Waveform(str(folder.artifacts / row["waveform"]))
@@ -132,7 +132,7 @@ def test_pdr_alone_proves_and_refutes(tmp_path):
                " a_f: assert (q != 5); end")
     _, rows, _ = check(tmp_path, rtl, engines="[abc pdr]")
     assert (rows["a_t"]["status"], rows["a_f"]["status"]) == ("proven", "failed")
-    assert rows["a_f"]["cycle"] == 1
+    assert rows["a_f"]["cycle"] == 2
 
 
 def test_an_unreachable_cover_fails_when_proven_and_is_open_otherwise(tmp_path):
@@ -219,8 +219,6 @@ def test_an_engine_that_breaks_is_an_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sby, "_SHIMS", tmp_path / "nowhere")
     (tmp_path / "nowhere").mkdir()
-    real = formal.portfolio.sby._SHIMS if hasattr(formal, "portfolio") else None
-    assert real == tmp_path / "nowhere"
     result, _, _ = check(tmp_path, source("formal_counter_good.sv"), top="formal_counter")
     assert (result.state, result.verdict) == (State.ERROR, None)
 

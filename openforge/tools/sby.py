@@ -98,7 +98,7 @@ def environment(bin_dir: Path) -> dict[str, str]:
         except ToolMissing:
             continue
         _script(bin_dir / path.name, [path])
-    run = [sys.executable, "-s", _SHIMS / "yowasp_script.py"]
+    run: list[str | Path] = [sys.executable, "-s", _SHIMS / "yowasp_script.py"]
     return {
         "PATH": f"{bin_dir}:/usr/local/bin:/usr/bin:/bin",
         "YOSYS": str(_script(bin_dir / "yosys", [sys.executable, "-s", _YOSYS])),
@@ -118,15 +118,26 @@ def _script(path: Path, argv: Sequence[str | Path]) -> Path:
 
 def config(task: Task) -> str:
     """The text of the .sby file of `task`."""
-    return "\n".join([
-        "[options]", f"mode {task.mode}", f"depth {task.depth}", "vcd off", "assume_early off",
-        f"timeout {max(1, round(task.timeout_s))}",
-        *(["multiclock on"] if task.multiclock else []),
-        *(["aigsmt none"] if task.mode in ("prove", "bmc") else []),
-        "[engines]", *task.engines,
-        "[script]", "read_rtlil model.il", f"hierarchy -top {task.top}",
-        "[files]", "model.il", "",
-    ])
+    return "\n".join(
+        [
+            "[options]",
+            f"mode {task.mode}",
+            f"depth {task.depth}",
+            "vcd off",
+            "assume_early off",
+            f"timeout {max(1, round(task.timeout_s))}",
+            *(["multiclock on"] if task.multiclock else []),
+            *(["aigsmt none"] if task.mode in ("prove", "bmc") else []),
+            "[engines]",
+            *task.engines,
+            "[script]",
+            "read_rtlil model.il",
+            f"hierarchy -top {task.top}",
+            "[files]",
+            "model.il",
+            "",
+        ]
+    )
 
 
 def run(task: Task, work: Path) -> Report:
@@ -141,7 +152,10 @@ def run(task: Task, work: Path) -> Report:
     program("sby")
     ended = process.run(
         [sys.executable, "-s", _SHIMS / "yowasp_script.py", "sby", "-f", "-d", "run", "task.sby"],
-        cwd=folder, log=folder / "sby.log", env=environment(work / "bin"), writable=[work],
+        cwd=folder,
+        log=folder / "sby.log",
+        env=environment(work / "bin"),
+        writable=[work],
         limits=process.Limits(timeout_s=task.timeout_s + _GRACE_S, memory_bytes=_MEMORY_BYTES),
     )
     lines = ended.log.read_text("utf-8", "replace").splitlines()
@@ -151,8 +165,12 @@ def run(task: Task, work: Path) -> Report:
     elif ended.outcome is not process.Outcome.EXITED or ended.returncode != _EXIT_CODES[status]:
         status = Status.ERROR
     return Report(
-        status=status, engines=engines, folder=folder / "run", duration_s=ended.duration_s,
-        log=ended.log, words=ended.tail,
+        status=status,
+        engines=engines,
+        folder=folder / "run",
+        duration_s=ended.duration_s,
+        log=ended.log,
+        words=ended.tail,
     )
 
 
@@ -183,7 +201,8 @@ def parse(lines: Iterable[str], engines: Sequence[str]) -> tuple[Status, tuple[E
             if part not in ("", "basecase", "induction"):
                 continue
             reader = reports.setdefault(
-                found["who"], _Reader(EngineReport(engine=engines[int(index)], part=part)))
+                found["who"], _Reader(EngineReport(engine=engines[int(index)], part=part))
+            )
             reader.take(_STAMP.sub("", found["text"]))
     return status, tuple(reader.report for reader in reports.values())
 

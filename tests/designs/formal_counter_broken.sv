@@ -1,4 +1,4 @@
-// Counts to 9 and starts again; the property fails in cycle 10.
+// Counts to 9 and starts again; the property fails in cycle 11.
 module formal_counter (input logic clk, input logic rst_n, input logic en, output logic [3:0] q);
   always_ff @(posedge clk or negedge rst_n)
     if (!rst_n) q <= 0;

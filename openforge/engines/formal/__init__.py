@@ -149,8 +149,8 @@ def _assumptions(model: Model, named: tuple[Named, ...]) -> tuple[str, ...]:
     if model.netlist.multiclock:
         texts.append("several clocks or edges: a cycle is a step of time, clocks are free inputs")
     elif model.netlist.clock:
-        texts.append(f"a cycle is a period of {model.netlist.clock}; asynchronous resets and latches "
-                     "act once a cycle (async2sync)")
+        texts.append(f"a cycle is a period of {model.netlist.clock}; asynchronous resets and "
+                     "latches act once a cycle (async2sync)")
     return (*texts, *(properties.assumption(item) for item in named if item.kind == "assume"))
 
 

@@ -43,7 +43,9 @@ def replay(name: str, outcome: Outcome, work: Path) -> Replay:
         log=folder / "replay.log", limits=process.Limits(timeout_s=120), writable=[work],
     ).expect("the replay of a counterexample")
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    seen = [(row["type"], row["path"][-1].lstrip("\\"), row["step"]) for row in summary["assertions"]]
+    seen = [
+        (row["type"], row["path"][-1].lstrip("\\"), row["step"]) for row in summary["assertions"]
+    ]
     steps = [step for kind, cell, step in seen if kind == "$assert" and cell == name]
     broken = [cell for kind, cell, _ in seen if kind == "$assume"]
     if not steps or broken:

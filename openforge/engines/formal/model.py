@@ -123,7 +123,8 @@ def _reset(index: int, reset: Reset) -> str:
     active = _not(f"{name}_active", signal) if reset.active_low else ""
     condition = f"\\{name}_active" if reset.active_low else signal
     return active + (
-        f"  cell $assume \\{name}\n    connect \\A {condition}\n    connect \\EN \\of_first\n  end\n"
+        f"  cell $assume \\{name}\n    connect \\A {condition}\n"
+        "    connect \\EN \\of_first\n  end\n"
     )
 
 

@@ -65,8 +65,8 @@ def read(design: Design, files: Sequence[Path], work: Path) -> Netlist:
         script = work / f"{frontend}.ys"
         top = design.top
         script.write_text("\n".join([
-            command(design, files), "write_rtlil raw.il", f"prep -flatten -top {top}", "setundef -anyseq",
-            "opt_clean", "write_rtlil base.il", "write_json base.json", "",
+            command(design, files), "write_rtlil raw.il",
+            f"prep -flatten -top {top}", "setundef -anyseq", "opt_clean", "write_rtlil base.il", "write_json base.json", "",
         ]), encoding="utf-8")
         ended = process.run(
             [sys.executable, "-s", str(yosys_shim.__file__), "-s", script.name], cwd=work, log=log,

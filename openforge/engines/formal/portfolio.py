@@ -31,8 +31,10 @@ class Word(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The answer to one goal. `depth` is an induction depth or a number of cycles checked;
-    `step` and `witness` show a failure.
+    """The answer to one goal.
+
+    `depth` is an induction depth or a number of cycles checked; `step` and `witness` show a
+    failure, `model` is the netlist that the witness belongs to.
     """
 
     word: Word
@@ -77,14 +79,14 @@ class Prover:
         """The SMT engines of the portfolio."""
         return tuple(name for name in self.engines if name.startswith("smtbmc "))
 
-    def decide(self, goals: Iterable[Goal], *, prove: bool, share: float = 1.0) -> dict[str, Outcome]:
-        """An outcome for each of `goals`: induction on all at once, then PDR and BMC on the rest.
+    def decide(self, goals: Iterable[Goal], *, prove: bool) -> dict[str, Outcome]:
+        """An outcome for each of `goals`: induction on all at once, then BMC and PDR on the rest.
 
         Goals that hold together by induction may lean on each other; one that failed or stayed
         open is taken out first, so nothing ever leans on it.
         """
         todo = {goal.name: goal for goal in goals}
-        limit = Deadline(self.deadline.left_s * share)
+        limit = Deadline(self.deadline.left_s)
         search = _Search(self, todo, limit)
         if prove and self.smt:
             search.induct()

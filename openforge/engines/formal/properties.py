@@ -64,7 +64,8 @@ def match(design: Design, cells: Sequence[Cell]) -> tuple[Named, ...]:
             f"{file}:{line}: {len(expected[kind, file, line])} {kind} in the source, "
             f"{len(found[kind, file, line])} in the netlist" for kind, file, line in sorted(wrong)
         )
-        raise CheckFailedToRun("Yosys' netlist does not have the same properties:\n" + "\n".join(lines))
+        raise CheckFailedToRun(
+            "Yosys' netlist does not have the same properties:\n" + "\n".join(lines))
     return tuple(
         named for key in expected for named in _name(design, expected[key], found[key], cells)
     )

@@ -30,7 +30,7 @@ class Reach:
 
 
 def constant(cell: Cell) -> str:
-    """Why the property in `cell` says nothing whatever the design does, "" when it may say something."""
+    """Why the property in `cell` says nothing whatever the design does, "" when it may."""
     if cell.enable in ("1'0", "0"):
         return "its condition is constant false, so it is never checked"
     if cell.constant:
@@ -49,7 +49,7 @@ def covered(index: int) -> str:
 
 
 def goals(cells: Sequence[Cell]) -> list[Goal]:
-    """What must be reachable: the run itself, every condition of an assertion, every cover point."""
+    """What must be reachable: a run, the condition of each assertion, each cover point."""
     found = [ALIVE]
     for index, cell in enumerate(cells):
         if cell.kind == "cover":
