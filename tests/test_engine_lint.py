@@ -122,13 +122,18 @@ def test_merge_keeps_what_is_different():
 
     def finding(tool, rule, level, column):
         place = Location(file="a.sv", line=1, column=column)
-        return Finding(rule=rule, level=level, message=f"{tool} {column}", location=place, tool=tool)
+        return Finding(
+            rule=rule, level=level, message=f"{tool} {column}", location=place, tool=tool
+        )
 
-    merged = lint.merge([
-        finding("verilator", "WIDTHTRUNC", Level.WARNING, 3),
-        finding("verilator", "WIDTHTRUNC", Level.WARNING, 9),
-        finding("slang", "width-trunc", Level.ERROR, 3),
-    ])
+    merged = lint.merge(
+        [
+            finding("verilator", "WIDTHTRUNC", Level.WARNING, 3),
+            finding("verilator", "WIDTHTRUNC", Level.WARNING, 9),
+            finding("slang", "width-trunc", Level.ERROR, 3),
+        ]
+    )
     assert [(f.tool, f.level) for f in merged] == [
-        ("verilator, slang", Level.ERROR), ("verilator", Level.WARNING)
+        ("verilator, slang", Level.ERROR),
+        ("verilator", Level.WARNING),
     ]
