@@ -22,8 +22,9 @@ def check(tmp_path, rtl, *, props=None, top="dut", **formal_fields):
     (project / "dut.sv").write_text(rtl, encoding="utf-8")
     fields = {"depth": 12, "timeout_seconds": 60, **formal_fields}
     if props is not None:
-        (project / "props.sv").write_text(props, encoding="utf-8")
-        fields["properties"] = "[props.sv]"
+        (project / "formal").mkdir()
+        (project / "formal" / "props.sv").write_text(props, encoding="utf-8")
+        fields["properties"] = "[formal/props.sv]"
     lines = "".join(f"    {key}: {value}\n" for key, value in fields.items())
     (project / "openforge.yaml").write_text(
         f"project:\n  name: p\n  top_module: {top}\ndesign:\n  sources: [dut.sv]\n"
@@ -163,7 +164,7 @@ def test_a_bound_module_is_checked(tmp_path):
              "endmodule\nbind dut p u_p (.*);\n")
     result, rows, _ = check(tmp_path, body(REG + "a;"), props=props)
     assert (result.verdict, rows["u_p.a_b"]["status"]) == (Verdict.PASSED, "proven")
-    assert "a < 8 (props.sv:2)" in result.assumptions
+    assert "a < 8 (formal/props.sv:2)" in result.assumptions
 
 
 def test_no_properties_is_skipped(tmp_path):
