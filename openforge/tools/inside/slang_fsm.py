@@ -1,244 +1,243 @@
 """State machines of an elaborated design: states, arcs, reset state.
 
-A register is a state machine's when it is compared with named constants (an enum or localparams)
-and the register, or the variable it is loaded from, is assigned such constants. Understood are
-``case`` and ``if`` chains, ``?:``, one process and two. Part of the slang worker.
+A register is a state machine's when it has an enum type, or is compared with and loaded from named
+constants only. Its arcs are found by running the logic once for each state (see `slang_values`), so
+it does not matter how it is written: ``case``, ``if``, ``?:``, one process or two, a member of a
+struct, a continuous assignment. What a reset does is no arc. Part of the slang worker.
 """
 
-from slang_walk import assignments, edges_of, first_condition, kind, target, unwrapped
+from __future__ import annotations
+
+from typing import Any
+
+from slang_values import (
+    ANY,
+    NEXT,
+    Env,
+    Logic,
+    Value,
+    base,
+    constant,
+    key,
+    kind,
+    operator,
+    unwrapped,
+)
+
+_MAX_STATES = 256
+_DEEPEST = 4  # next-state variables that are copied from each other
 
 
-def find(walk, places):
+def find(walk: Any, places: Any) -> list[dict[str, Any]]:
     """The state machines below the top of `walk`, as plain data."""
-    machines = []
-    nexts = next_variables(walk.blocks)
-    for path, register in sorted(state_registers(walk, nexts).items()):
-        machine = Machine(register, nexts.get(path, register))
-        for block in walk.blocks:
-            machine.read(block)
-        arcs = sorted((s, t) for s, t in machine.arcs if s != t)
-        states = machine.states()
-        if len(states) < 2 or not arcs:
-            continue
-        machines.append({
-            "signal": walk.below_top(register),
-            "states": [{"name": name, "value": value} for name, value in states.items()],
-            "arcs": arcs, "reset_state": machine.reset_state,
-            "location": places.of(register.location),
-        })
-    return machines
+    facts = _Facts(walk)
+    found = [_Machine(facts, *candidate).answer(walk, places) for candidate in facts.candidates()]
+    return sorted((m for m in found if m), key=lambda machine: str(machine["signal"]))
 
 
-def constant(expression):
-    """Name and value of a named constant (enum value or parameter), or None."""
-    expression = unwrapped(expression)
-    symbol = expression.getSymbolReference()
-    if symbol is None or kind(symbol) not in ("EnumValueSymbol", "ParameterSymbol"):
-        return None
-    try:
-        return symbol.name, int(symbol.value.value)
-    except (TypeError, ValueError, AttributeError):
-        return None
+class _Facts:
+    """Who writes what, and what is compared with which constants."""
+
+    def __init__(self, walk: Any) -> None:
+        self.blocks = walk.blocks
+        self.clocked: dict[int, Env] = walk.clocked
+        self.writers: dict[str, list[int]] = {}
+        self.assigned: dict[str, list[Any]] = {}
+        self.compared: dict[str, dict[int, str]] = {}
+        self.symbols: dict[str, Any] = {}
+        self.drivers = walk.drivers
+        for index, block in enumerate(self.blocks):
+            if "Always" in str(block.procedureKind):
+                block.visit(lambda node, index=index: self._visit(node, index))
+
+    def _visit(self, node: Any, block: int) -> None:
+        name = kind(node)
+        if name == "AssignmentExpression":
+            left = unwrapped(node.left)
+            parts = left.operands if kind(left) == "ConcatenationExpression" else [left]
+            for part in parts:
+                self._write(part, node, block)
+        elif name == "CaseStatement":
+            for item in node.items:
+                for choice in item.expressions:
+                    self._compare(node.expr, choice)
+                    self._compare(choice, node.expr)
+        elif name == "BinaryExpression" and operator(node).endswith("quality"):
+            self._compare(node.left, node.right)
+            self._compare(node.right, node.left)
+        elif name == "InsideExpression":
+            for choice in node.rangeList:
+                self._compare(node.left, choice)
+
+    def _write(self, left: Any, node: Any, block: int) -> None:
+        whole = base(left)
+        if whole is None:
+            return
+        known = self.writers.setdefault(whole, [])
+        if block not in known:
+            known.append(block)
+        self.assigned.setdefault(key(left) or whole, []).append(node)
+        if block in self.clocked:
+            inner = unwrapped(left)
+            while kind(inner) not in ("NamedValueExpression", "HierarchicalValueExpression"):
+                inner = unwrapped(inner.value)
+            self.symbols[whole] = inner.symbol
+
+    def _compare(self, left: Any, right: Any) -> None:
+        name, found = key(left), constant(right)
+        if name and found:
+            self.compared.setdefault(name, {}).setdefault(found[1], found[0])
+
+    def candidates(self) -> list[tuple[str, str, Any, dict[int, str]]]:
+        """Key, variable, symbol and named values of what may be a state register."""
+        found = []
+        for whole, symbol in self.symbols.items():
+            for name, kind_of in _members(whole, symbol.type):
+                if kind_of.isEnum:
+                    found.append((name, whole, symbol, _values(kind_of)))
+                elif name in self.compared and kind_of.isIntegral:
+                    found.append((name, whole, symbol, {}))
+        return found
 
 
-def constants(expression):
-    """All named constants that `expression` can be, through ``?:``."""
+def _members(name: str, of: Any) -> list[tuple[str, Any]]:
+    """The type and, for a struct, its members; each with its key."""
+    found = [(name, of)]
+    if of.isStruct:
+        for field in of.canonicalType:
+            if kind(field) == "FieldSymbol":
+                found += _members(f"{name}.{field.name}", field.type)
+    return found
+
+
+def _values(enum: Any) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for value in enum.canonicalType:
+        try:
+            found.setdefault(int(value.value.value), value.name)
+        except (TypeError, ValueError, RuntimeError):  # an encoding with x or z
+            return {}
+    return found
+
+
+class _Machine:
+    """One candidate: its values, and the logic run for each of them."""
+
+    def __init__(
+        self, facts: _Facts, name: str, whole: str, symbol: Any, names: dict[int, str]
+    ) -> None:
+        self._facts, self._key, self._whole, self._symbol = facts, name, whole, symbol
+        self._is_enum = bool(names)
+        self._logic = Logic(facts.drivers)
+        self._registers = [b for b in facts.writers[whole] if b in facts.clocked]
+        self._comb, related = self._related()
+        self._names = names or self._constants(related)
+        self._resets: Env = {}
+        for block in self._registers:
+            self._resets |= facts.clocked[block]
+
+    def _related(self) -> tuple[list[int], set[str]]:
+        """Blocks that compute what the register gets, first computed first, and their variables."""
+        comb: list[int] = []
+        related, new = {self._whole}, {self._whole}
+        for _ in range(_DEEPEST):
+            sources = {
+                source
+                for whole in new
+                for name, nodes in self._facts.assigned.items()
+                if name == whole or name.startswith((f"{whole}.", f"{whole}["))
+                for node in nodes
+                for source in _leaves(node.right)
+            }
+            new = {s for s in sources if s in self._facts.writers or s in self._facts.drivers}
+            new -= related
+            related |= new
+            for whole in new:
+                blocks = self._facts.writers.get(whole, ())
+                comb += [b for b in blocks if b not in self._facts.clocked and b not in comb]
+        return comb[::-1], related
+
+    def _constants(self, related: set[str]) -> dict[int, str]:
+        """Value -> name of the constants that the register is compared with or loaded from."""
+        found = dict(self._facts.compared.get(self._key, {}))
+        for name, nodes in self._facts.assigned.items():
+            if name == self._key or name in related:
+                for node in nodes:
+                    for label, value in _named(node.right):
+                        found.setdefault(value, label)
+        return found
+
+    def answer(self, walk: Any, places: Any) -> dict[str, Any] | None:
+        """The machine as plain data; None when the register is not a state machine's."""
+        if not 2 <= len(self._names) <= _MAX_STATES:
+            return None
+        gets = {value: self._next(value) for value in self._names}
+        if not self._is_enum and not all(
+            v is not ANY and v <= set(self._names) for v in gets.values()
+        ):
+            return None  # a counter that is compared with parameters, say
+        arcs = [
+            (self._names[source], self._names[value])
+            for source, values in gets.items()
+            for value in sorted(values or ())
+            if value in self._names and value != source
+        ]
+        if not arcs:
+            return None
+        return {
+            "signal": walk.below(self._key),
+            "states": [{"name": n, "value": v} for v, n in sorted(self._names.items())],
+            "arcs": arcs,
+            "reset_state": self._reset_state(),
+            "location": places.of(self._symbol.location),
+        }
+
+    def _next(self, value: int) -> Value:
+        now: Value = frozenset([value])
+        idle = {name: truthless(level) for name, level in self._resets.items()}
+        return self._run({**idle, self._key: now, self._key + NEXT: now})
+
+    def _run(self, env: Env) -> Value:
+        """What the register gets, from what is known before the clock edge."""
+        start = env
+        for block in self._comb:
+            env = self._logic.run(self._facts.blocks[block].body, env)
+            env = {**env, **{name: v for name, v in start.items() if name == self._key}}
+        for block in self._registers:
+            env = self._logic.run(self._facts.blocks[block].body, env)
+        if env.get(self._key, ANY) != start.get(self._key, ANY):  # loaded with "="
+            return env.get(self._key, ANY)
+        return env.get(self._key + NEXT, ANY)
+
+    def _reset_state(self) -> str | None:
+        if self._resets:
+            value = self._run(dict(self._resets))
+        else:
+            first = self._symbol.initializer
+            value = self._logic.value(first, {}) if first is not None else ANY
+        if value is ANY or len(value) != 1:
+            return None
+        return self._names.get(next(iter(value)))
+
+
+def truthless(level: Value) -> Value:
+    """The other value of a bit."""
+    return ANY if level is ANY else frozenset(1 - bit for bit in level)
+
+
+def _leaves(expression: Any) -> set[str]:
+    """The variables that `expression` can be, through ``?:``."""
     expression = unwrapped(expression)
     if kind(expression) == "ConditionalExpression":
-        return {**constants(expression.left), **constants(expression.right)}
+        return _leaves(expression.left) | _leaves(expression.right)
+    whole = base(expression) if not constant(expression) else None
+    return {whole} if whole else set()
+
+
+def _named(expression: Any) -> list[tuple[str, int]]:
+    """The named constants that `expression` can be, through ``?:``."""
+    expression = unwrapped(expression)
+    if kind(expression) == "ConditionalExpression":
+        return _named(expression.left) + _named(expression.right)
     found = constant(expression)
-    return dict([found]) if found else {}
-
-
-def next_variables(blocks):
-    """Register -> the variable it is loaded from (``state_q <= state_d``), by path."""
-    pairs = {}
-    for block in blocks:
-        for assignment in assignments(block.body):
-            source = unwrapped(assignment.right).getSymbolReference()
-            destination = target(assignment.left)
-            if assignment.isNonBlocking and destination is not None and source is not None and (
-                kind(source) == "VariableSymbol"
-            ):
-                pairs[destination.hierarchicalPath] = source
-    return pairs
-
-
-def state_registers(walk, nexts):
-    """Registers that are compared with named constants and follow from such, by path."""
-    compared, assigned, symbols = set(), {}, {}
-    for block in walk.blocks:
-        for assignment in assignments(block.body):
-            symbol = target(assignment.left)
-            if symbol is None or kind(unwrapped(assignment.left)) != "NamedValueExpression":
-                continue
-            if assignment.isNonBlocking:
-                symbols[symbol.hierarchicalPath] = symbol
-            found = constants(assignment.right)
-            assigned.setdefault(symbol.hierarchicalPath, set()).update(found.values())
-        block.visit(lambda node: compared.update(comparisons(node)))
-
-    def follows(path):
-        return assigned.get(path, set()) | assigned.get(
-            nexts[path].hierarchicalPath if path in nexts else path, set())
-
-    return {p: s for p, s in symbols.items() if p in compared and len(follows(p)) >= 2}
-
-
-def comparisons(node):
-    """Paths of what `node` compares with a named constant."""
-    if kind(node) == "CaseStatement":
-        symbol = unwrapped(node.expr).getSymbolReference()
-        named = any(constant(e) for item in node.items for e in item.expressions)
-        return {symbol.hierarchicalPath} if symbol is not None and named else set()
-    found = equality(node)
-    return {found[0].hierarchicalPath} if found else set()
-
-
-def equality(node):
-    """Symbol, constant's name and value of ``symbol == CONSTANT``, or None."""
-    if kind(node) != "BinaryExpression" or not str(node.op).endswith(("Equality", "CaseEquality")):
-        return None
-    if "Ine" in str(node.op):
-        return None
-    for one, other in ((node.left, node.right), (node.right, node.left)):
-        symbol, found = unwrapped(one).getSymbolReference(), constant(other)
-        if symbol is not None and found and kind(symbol) in ("VariableSymbol", "NetSymbol"):
-            return symbol, *found
-    return None
-
-
-class Machine:
-    """Collects the arcs of one state register."""
-
-    def __init__(self, register, following):
-        self._paths = {register.hierarchicalPath, following.hierarchicalPath}
-        self._register = register.hierarchicalPath
-        self._named = {}
-        self._enum = None
-        if register.type.isEnum:
-            values = register.type.canonicalType
-            self._enum = {value.name: int(value.value.value) for value in values}
-        self._open = set()
-        self.arcs = set()
-        self.reset_state = None
-
-    def states(self):
-        """Name -> value: of the enum, or of all constants met."""
-        return dict(sorted((self._enum or self._named).items(), key=lambda item: item[1]))
-
-    def read(self, block):
-        """Take the arcs of a procedural block."""
-        body = block.body
-        if kind(body) == "TimedStatement":
-            edges = edges_of(body.timing)
-            guard = first_condition(body.stmt)
-            self._reset(body.stmt, guard, edges)
-            self._statement(body.stmt, None, skip=self._reset_branch)
-        else:
-            self._reset_branch = None
-            self._statement(body, None, skip=None)
-
-    def _reset(self, statement, guard, edges):
-        self._reset_branch = None
-        conditional = first_conditional(statement)
-        if guard is None or conditional is None or not edges:
-            return
-        found = {}
-        for assignment in assignments(conditional.ifTrue):
-            symbol = target(assignment.left)
-            if symbol is not None and symbol.hierarchicalPath == self._register:
-                found.update(constants(assignment.right))
-        reads_state = []
-        guard.visit(lambda node: reads_state.append(bool(comparisons(node))))
-        if len(found) == 1 and not any(reads_state):
-            self.reset_state = next(iter(found))
-            self._named.update(found)
-            self._reset_branch = conditional.ifTrue
-
-    def _statement(self, node, sources, skip):
-        """Walk a statement; `sources` are the states it can be in, None for any."""
-        if node is None or node is skip:
-            return
-        name = kind(node)
-        if name == "BlockStatement":
-            self._statement(node.body, sources, skip)
-        elif name == "StatementList":
-            for inner in node.list:
-                self._statement(inner, sources, skip)
-        elif name == "CaseStatement":
-            self._case(node, sources, skip)
-        elif name == "ConditionalStatement":
-            self._conditional(node, sources, skip)
-        elif name == "ExpressionStatement":
-            for assignment in assignments(node):
-                self._assign(assignment, sources)
-        elif name in ("TimedStatement", "ForLoopStatement"):
-            self._statement(getattr(node, "stmt", None) or node.body, sources, skip)
-
-    def _case(self, node, sources, skip):
-        symbol = unwrapped(node.expr).getSymbolReference()
-        mine = symbol is not None and symbol.hierarchicalPath == self._register
-        seen = set()
-        for item in node.items:
-            named = dict(c for c in map(constant, item.expressions) if c) if mine else {}
-            self._named.update(named)
-            seen |= set(named)
-            self._statement(item.stmt, narrowed(sources, set(named)) if named else sources, skip)
-        if node.defaultCase is not None:
-            rest = set(self._enum or ()) - seen
-            inside = narrowed(sources, rest) if mine and self._enum else sources
-            self._statement(node.defaultCase, set() if mine and not self._enum else inside, skip)
-
-    def _conditional(self, node, sources, skip):
-        named = set()
-        whole = False
-        if len(node.conditions) == 1:
-            named, whole = self._tested(node.conditions[0].expr)
-        inside = narrowed(sources, named) if named else sources
-        self._statement(node.ifTrue, inside, skip)
-        every = set(self.states())
-        outside = narrowed(sources, every - named) if named and whole else sources
-        self._statement(node.ifFalse, outside, skip)
-
-    def _tested(self, expression):
-        """States that `expression` says it is in, and whether it says nothing else."""
-        expression = unwrapped(expression)
-        found = equality(expression)
-        if found and found[0].hierarchicalPath == self._register:
-            self._named[found[1]] = found[2]
-            return {found[1]}, True
-        if kind(expression) == "BinaryExpression" and str(expression.op).endswith("LogicalAnd"):
-            for part in (expression.left, expression.right):
-                named, _ = self._tested(part)
-                if named:
-                    return named, False
-        if kind(expression) == "BinaryExpression" and str(expression.op).endswith("LogicalOr"):
-            left, right = self._tested(expression.left), self._tested(expression.right)
-            if left[0] and right[0]:
-                return left[0] | right[0], left[1] and right[1]
-        return set(), False
-
-    def _assign(self, assignment, sources):
-        symbol = target(assignment.left)
-        if symbol is None or symbol.hierarchicalPath not in self._paths:
-            return
-        found = constants(assignment.right)
-        self._named.update(found)
-        for source in self.states() if sources is None else sources:
-            self.arcs.update((source, name) for name in found)
-
-
-def narrowed(sources, states):
-    """`sources` (None: any) and `states` both hold."""
-    return set(states) if sources is None else sources & states
-
-
-def first_conditional(statement):
-    """The ``if`` statement that a block begins with, or None."""
-    while kind(statement) in ("BlockStatement", "StatementList"):
-        inner = statement.body if kind(statement) == "BlockStatement" else statement.list
-        statement = inner[0] if isinstance(inner, list) and inner else inner
-        if isinstance(statement, list):
-            return None
-    return statement if kind(statement) == "ConditionalStatement" else None
+    return [found] if found else []

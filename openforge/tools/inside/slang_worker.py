@@ -13,12 +13,23 @@ import slang_fsm
 import slang_walk
 from pyslang import DiagnosticSeverity, driver
 
-# What Verilator would say too; not said of good RTL: packages and libraries that are not used whole.
+# What Verilator would say too; of packages and libraries that are not used whole, nothing.
 WARNINGS = (
-    "-Wextra", "-Wunused", "-Wno-unused-package-parameter", "-Wno-unused-wildcard-import",
-    "-Wno-unused-import", "-Wno-unused-typedef", "-Wno-unused-subroutine", "-Wno-unused-genvar",
-    "-Wno-unused-assertion-decl", "-Wno-unused-config-cell", "-Wno-unused-config-instance",
-    "-Wno-empty-input-connection", "-Wno-empty-stmt", "-Wno-unknown-warning-option",
+    "-Wextra",
+    "-Wunused",
+    "-Wno-unused-package-parameter",
+    "-Wno-unused-wildcard-import",
+    "-Wno-unused-import",
+    "-Wno-unused-def",
+    "-Wno-unused-typedef",
+    "-Wno-unused-subroutine",
+    "-Wno-unused-genvar",
+    "-Wno-unused-assertion-decl",
+    "-Wno-unused-config-cell",
+    "-Wno-unused-config-instance",
+    "-Wno-empty-input-connection",
+    "-Wno-empty-stmt",
+    "-Wno-unknown-warning-option",
 )
 MAX_DIAGNOSTICS = 2000
 LEVELS = {
@@ -75,7 +86,9 @@ class Places:
             text = path.read_text("utf-8", "replace") if inside else ""
             self._lines[path] = text.split("\n")
         lines, number = self._lines[path], self._manager.getLineNumber(location)
-        return lines[number - 1].rstrip("\r")[:400] if number <= len(lines) and lines != [""] else None
+        return (
+            lines[number - 1].rstrip("\r")[:400] if number <= len(lines) and lines != [""] else None
+        )
 
     def path(self, location):
         """The real path of a location's file: a link out of the project is outside."""
@@ -146,7 +159,8 @@ def elaborate(request):
     foreign = outside(manager, request)
     answer = {
         "diagnostics": foreign or before + diagnostics(slang.diagEngine, places, found),
-        "modules": sorted(known), "elaborated": False,
+        "modules": sorted(known),
+        "elaborated": False,
         "files": sorted(str(path) for path in files(manager)),
     }
     top = next((t for t in root.topInstances if t.name == request["top"]), None)
@@ -156,16 +170,19 @@ def elaborate(request):
     extra = {os.path.realpath(path) for path in request["extra"]}
     added = {n for n, d in known.items() if d.location and str(places.path(d.location)) in extra}
     return {
-        **answer, **design.answer(), "elaborated": True,
-        "fsms": slang_fsm.find(design, places), "parameters": slang_walk.parameters(top),
+        **answer,
+        **design.answer(),
+        "elaborated": True,
+        "fsms": slang_fsm.find(design, places),
+        "parameters": slang_walk.parameters(top),
         "unbound": sorted(added - design.instances),
     }
 
 
 def files(manager):
     """The files that were read."""
-    names = (str(manager.getFullPath(buffer)) for buffer in manager.getAllBuffers())
-    return {Path(os.path.realpath(name)) for name in names if os.path.isabs(name)}
+    names = (Path(str(manager.getFullPath(buffer))) for buffer in manager.getAllBuffers())
+    return {Path(os.path.realpath(name)) for name in names if name.is_absolute()}
 
 
 def outside(manager, request):
