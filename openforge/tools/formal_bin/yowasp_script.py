@@ -6,10 +6,16 @@ Yosys, which has no `sim` and takes half a minute to compile.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import importlib.util
 import runpy
 import sys
 from pathlib import Path
+
+import psutil
+
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> None:
@@ -21,7 +27,19 @@ def main() -> None:
     name = sys.argv[1]
     sys.argv = [name, *sys.argv[2:]]
     sys.path.insert(0, str(package / "share" / "python3"))
-    runpy.run_path(str(package / f"{name}.py"), run_name="__main__")
+    if name == "sby":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        runpy.run_path(str(package / f"{name}.py"), run_name="__main__")
+    finally:
+        _end_orphans()
+
+
+def _end_orphans() -> None:
+    """End solvers whose yosys-smtbmc was ended: they would compute on and keep the output open."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 if __name__ == "__main__":
