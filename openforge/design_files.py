@@ -89,7 +89,8 @@ class Files:
 def digest(files: Files, settings: Sequence[object]) -> str:
     """SHA-256 over everything that elaboration depends on: files, `settings`, slang, its worker."""
     folders = [files.name(path) for path in files.includes]
-    fixed = [slang.worker_digest(), tool("slang").version(), folders, len(files.sources), *settings]
+    counts = [len(files.sources), len(files.extra)]  # which of the files are sources
+    fixed = [slang.worker_digest(), tool("slang").version(), folders, counts, *settings]
     total = hashlib.sha256(json.dumps(fixed).encode())
     for path in (*files.sources, *files.extra, *files.nearby()):
         try:

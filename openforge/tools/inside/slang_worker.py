@@ -47,7 +47,14 @@ def quoted(text):
 
 def command_line(request):
     """The words that slang is called with."""
-    words = ["slang", "--single-unit", "--error-limit=0", *WARNINGS, f"--top={request['top']}"]
+    words = [
+        "slang",
+        "--single-unit",
+        "--error-limit=0",
+        "--allow-dup-initial-drivers",
+        *WARNINGS,
+        f"--top={request['top']}",
+    ]
     if request["language"] == "1364-2005":
         words.append("--std=1364-2005")
     words += [f"-I{quoted(folder)}" for folder in request["includes"]]
@@ -70,6 +77,8 @@ class Places:
             return None
         location = self._manager.getFullyExpandedLoc(location)
         path = self.path(location)
+        if not path.is_absolute():  # the command line: a name of the project file, no place
+            return None
         inside = path.is_relative_to(self._root)
         return {
             "file": path.relative_to(self._root).as_posix() if inside else path.name,
@@ -92,7 +101,8 @@ class Places:
 
     def path(self, location):
         """The real path of a location's file: a link out of the project is outside."""
-        return Path(os.path.realpath(str(self._manager.getFullPath(location.buffer))))
+        name = str(self._manager.getFullPath(location.buffer))
+        return Path(os.path.realpath(name) if os.path.isabs(name) else name)  # noqa: PTH117
 
 
 def diagnostics(engine, places, found):

@@ -1,0 +1,128 @@
+"""Design -> netlist: what Yosys makes of it, as Yosys' JSON, cached by content."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from openforge import events
+from openforge.design import Design
+from openforge.errors import DesignError, ToolError, ToolTimeout
+from openforge.settings import Settings
+from openforge.tools import yosys
+from openforge.tools.locate import tool
+from openforge.tools.yosys import Reading
+
+_FORMAT = "1"  # count up when the script below changes its meaning
+_FRONTENDS: tuple[tuple[str, Callable[[Reading, Path], str]], ...] = (
+    ("read_slang", yosys.read_slang),
+    ("read_verilog", yosys.read_verilog),
+)
+
+
+def netlist(design: Design, work: Path, *, flatten: bool = True) -> Path:
+    """The file ``netlist.json`` in `work`: `design`'s RTL as cells, registers and memories.
+
+    Processes are lowered, memories stay whole (``$mem_v2`` cells), and wires and cells keep
+    ``src`` attributes, relative to the project (see `openforge.tools.yosys.located`). One module
+    if `flatten`, else one a module of the hierarchy.
+
+    Raises DesignError for a design that does not elaborate or that no front end of Yosys reads,
+    ToolTimeout.
+    """
+    design.require_elaborated()
+    result = work / ("netlist.json" if flatten else "netlist_hierarchy.json")
+    entry = Settings().cache / "netlists" / f"{_digest(design, flatten)}.json"
+    if not _fetch(entry, result):
+        _make(design, work, result, flatten)
+        _store(result, entry)
+    return result
+
+
+def _digest(design: Design, flatten: bool) -> str:
+    parts = (
+        _FORMAT,
+        tool("pyosys").version(),
+        design.content_hash,
+        str(design.project_dir),
+        flatten,
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _make(design: Design, work: Path, result: Path, flatten: bool) -> None:
+    reading = Reading(
+        top=design.top,
+        sources=[source.path for source in design.sources],
+        includes=design.includes,
+        defines=design.defines,
+        parameters=design.parameters,
+    )
+    refused = []
+    for name, command in _FRONTENDS:
+        try:
+            script = _script(command(reading, work), design.top, result.name, flatten)
+            yosys.run_script(
+                script,
+                cwd=work,
+                log=work / f"netlist_{name}.log",
+                readable=[design.project_dir],
+                writable=[work],
+            )
+        except ToolTimeout:
+            raise
+        except ToolError as error:
+            refused.append(f"{name}: {error}")
+            events.log(f"Yosys' {name} cannot read the design, {error}", "WARNING")
+        else:
+            text = result.read_bytes()
+            text = yosys.relative_json(text, cwd=work, project=design.project_dir)
+            result.write_bytes(text)
+            if refused:
+                events.log(f"The netlist was made with Yosys' {name} instead", "WARNING")
+            return
+    raise DesignError("Yosys cannot make a netlist of the design\n" + "\n".join(refused))
+
+
+def _script(read: str, top: str, result: str, flatten: bool) -> str:
+    lower = ["proc", "flatten" if flatten else "", "opt_clean", "memory_collect", "opt_clean"]
+    lines = [read, f"hierarchy -check -top {top}", *lower, f"write_json {result}"]
+    return "\n".join(line for line in lines if line)
+
+
+def _fetch(entry: Path, result: Path) -> bool:
+    """Whether `entry` was there, whole, and is copied to `result`."""
+    try:
+        shutil.copyfile(entry, result)
+        return _sum(result) == entry.with_suffix(".sha256").read_text("ascii")
+    except (OSError, ValueError):
+        return False
+
+
+def _store(result: Path, entry: Path) -> None:
+    """Keep `result`; a cache that cannot be written is no error."""
+    with contextlib.suppress(OSError):
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        _replace(entry, result.read_bytes())
+        _replace(entry.with_suffix(".sha256"), _sum(result).encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        Path(part).replace(path)
+    except OSError:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
