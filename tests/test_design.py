@@ -106,7 +106,7 @@ def test_top_not_found_names_the_nearest(project):
     """A typing error in the top module's name is answered with the right one."""
     with pytest.raises(DesignError, match="did you mean counter"):
         project({"rtl/a.sv": "module counter; endmodule"}, top="conter")
-    with pytest.raises(DesignError, match="no module at all"):
+    with pytest.raises(DesignError, match="none at all"):
         project({"rtl/a.sv": ""}, top="conter")
 
 
@@ -157,3 +157,209 @@ def test_a_design_without_a_clock(project):
     loaded = project({"rtl/a.sv": "module top (input a, output b); assign b = !a; endmodule"})
     assert loaded.elaborated
     assert loaded.clocks == ()
+
+
+def test_property_files_are_not_lost_in_the_cache(project):
+    """A design loaded first without its properties has them when they are asked for."""
+    files = {
+        "rtl/a.sv": "module top (input clk, a); endmodule",
+        "formal/p.sv": "module props (input clk, a); always @(posedge clk) assert (a); endmodule\n"
+        "bind top props p (.*);",
+    }
+    assert project(files).properties == ()
+    assert len(project(files, extra=["formal/p.sv"]).properties) == 1
+    assert project(files).properties == ()
+
+
+RING = {("A", "B"), ("B", "C"), ("C", "A")}
+
+
+@pytest.fixture
+def machines(project):
+    return project({"rtl/m.sv": (DESIGNS / "fsm" / "machines.sv").read_text()}, top="machines")
+
+
+@pytest.mark.parametrize(
+    "signal",
+    ["u_struct.r.state", "u_ternary.state", "u_case.state", "u_default.state"],
+)
+def test_a_state_machine_is_found_however_it_is_written(machines, signal):
+    """A struct member, nested ?:, case (1'b1), a default first: the same three arcs, reset to A."""
+    (fsm,) = [fsm for fsm in machines.fsms if fsm.signal == signal]
+    assert set(fsm.arcs) == RING
+    assert fsm.reset_state == "A"
+    assert {state.name for state in fsm.states} == {"A", "B", "C"}
+
+
+def test_a_state_that_is_never_entered_is_listed(machines):
+    """A planted extra state is there, with the arc out of it and none into it."""
+    (fsm,) = [fsm for fsm in machines.fsms if fsm.signal == "u_extra.state"]
+    assert [state.name for state in fsm.states] == ["A", "B", "C", "LOST"]
+    assert set(fsm.arcs) == RING | {("LOST", "A")}
+
+
+def test_counters_and_stored_data_are_no_state_machines(machines):
+    """A counter with named limits, and an operation code that comes from outside, have no arcs."""
+    assert {fsm.signal for fsm in machines.fsms if fsm.signal.startswith("u_none")} == set()
+
+
+def test_an_inverted_reset_is_found_at_the_top(machines):
+    """``reset = !rst_n`` inside makes rst_n an active-low reset, however often it is seen."""
+    (reset,) = machines.resets
+    assert (reset.signal, reset.active_low, reset.asynchronous) == ("rst_n", True, True)
+
+
+def test_a_generate_branch_that_is_not_taken_does_not_count(project):
+    """Registers, properties and modules of dead code are not in the design."""
+    text = """module top #(parameter ON = 0) (input clk, d, output logic q);
+      if (ON) begin : g
+        logic dead; always_ff @(posedge clk) dead <= d;
+        always_comb a: assert (d);
+      end else always_ff @(posedge clk) q <= d;
+    endmodule"""
+    off = project({"rtl/a.sv": text})
+    assert ([r.name for r in off.registers], off.properties) == (["q"], ())
+    on = project({"rtl/a.sv": text}, **{"design.parameters": {"ON": 1}})
+    assert [r.name for r in on.registers] == ["g.dead"]
+    assert len(on.properties) == 1
+
+
+def test_a_parameter_that_is_not_there_is_refused(project):
+    """slang would ignore it, and the wrong design would be verified."""
+    text = "module top #(parameter WIDTH = 2) (input [WIDTH-1:0] a); endmodule"
+    with pytest.raises(DesignError, match="no parameter 'WIDHT'; did you mean WIDTH"):
+        project({"rtl/a.sv": text}, **{"design.parameters": {"WIDHT": 9}})
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("@(posedge clk) a |=> b", r"\|=>"),
+        ("@(posedge clk) $rose(a) |-> b", r"\|->"),
+        ("@(posedge clk) a ##1 b", "##"),
+        ("@(posedge clk) a [*2]", "repetition"),
+        ("@(posedge clk) s_eventually a", "s_eventually"),
+        ("@(posedge clk) not a", "not"),
+        ("named", "named"),
+        ("sequence_1", "sequence_1"),
+        ("@(posedge clk iff b) a", "clock"),
+    ],
+)
+def test_what_proofs_do_not_support_is_named_with_its_line(project, text, word):
+    """Each operator outside clocked Boolean expressions is said, never silently left out."""
+    source = f"""module top (input clk, a, b);
+      property named; @(posedge clk) a; endproperty
+      sequence sequence_1; @(posedge clk) a; endsequence
+      p: assert property ({text});
+      q: assert property (@(posedge clk) disable iff (b) a);
+    endmodule"""
+    bad, good = project({"rtl/a.sv": source}).properties
+    assert not bad.supported
+    assert good.supported
+    with pytest.raises(AssertionError, match=f"line 4: .*{word}"):
+        raise AssertionError(bad.problem)
+
+
+@pytest.mark.parametrize(
+    "around",
+    ["default clocking @(posedge clk); endclocking", "default disable iff (b);"],
+)
+def test_defaults_of_a_module_are_not_supported(project, around):
+    """A clock or a disable condition that is written elsewhere would get lost in a proof."""
+    clock = "" if "clocking" in around else "@(posedge clk) "
+    source = f"module top (input clk, a, b);\n{around}\nassert property ({clock}a); endmodule"
+    (found,) = project({"rtl/a.sv": source}).properties
+    assert not found.supported
+    assert "line 3" in found.problem
+
+
+def test_a_restriction_is_an_unsupported_assumption(project):
+    """``restrict`` is no kind of its own and must not break the record."""
+    source = "module top (input clk, a); restrict property (@(posedge clk) a); endmodule"
+    (found,) = project({"rtl/a.sv": source}).properties
+    assert (found.kind.value, found.supported) == ("assume", False)
+
+
+def test_names_of_properties_are_unique(project):
+    """Two unlabelled assertions on one line can be told apart."""
+    source = "module top (input a, b); always_comb begin assert (a); assert (b); end endmodule"
+    names = [found.name for found in project({"rtl/a.sv": source}).properties]
+    assert names == ["assert_1", "assert_1_2"]
+
+
+def test_a_header_beside_the_sources_is_part_of_the_hash(project):
+    """An included file that no glob names, changed, makes another design."""
+    files = {
+        "rtl/a.sv": '`include "../common/w.svh"\nmodule top (input [`W-1:0] a); endmodule',
+        "common/w.svh": "`define W 3",
+    }
+    first = project(files)
+    files["common/w.svh"] = "`define W 5"
+    second = project(files)
+    assert (first.ports[0].width, second.ports[0].width) == (3, 5)
+    assert first.content_hash != second.content_hash
+
+
+def test_a_cache_entry_with_other_content_is_not_used(project, shared_cache):
+    """Well-formed JSON that is not what was stored is made again, too."""
+    text = "module top (input a, output b); assign b = ~(~a); endmodule"
+    first = project({"rtl/a.sv": text})
+    entry = shared_cache / "designs" / f"{first.content_hash}.json"
+    for damaged in ("{}", entry.read_text().replace("input", "inout")):
+        entry.write_text(damaged)
+        assert project({"rtl/a.sv": text}) == first
+
+
+def test_host_files_are_refused_without_a_sandbox_too(project, tmp_path, monkeypatch):
+    """Without a sandbox the include is a finding that shows nothing of the file."""
+    secret = tmp_path.parent / f"{tmp_path.name}_secret.svh"
+    secret.write_text("module hidden_42(; endmodule")
+    monkeypatch.setenv("OPENFORGE_SANDBOX", "off")
+    (tmp_path / "link.svh").symlink_to(secret)
+    for name in (str(secret), f"../../{secret.name}", "../link.svh"):
+        broken = project({"rtl/a.sv": f'`include "{name}"\nmodule top; endmodule'})
+        assert not broken.elaborated
+        assert [found.rule for found in broken.diagnostics] == ["include-outside"]
+        assert "hidden_42" not in broken.model_dump_json()
+
+
+def test_bytes_that_are_not_utf8_are_a_warning(project):
+    """The finding names the file and the line; the design is elaborated all the same."""
+    found = project({"rtl/a.sv": b"module top;\n// caf\xe9\nendmodule"})
+    assert found.elaborated
+    (warning,) = found.diagnostics
+    assert (warning.rule, warning.level.value, str(warning.location)) == (
+        "not-utf8",
+        "warning",
+        "rtl/a.sv:2",
+    )
+
+
+def test_a_name_that_is_not_utf8_ends_in_a_clear_message(project):
+    """An identifier of odd bytes is an error of the design, not a crash."""
+    text = b"module top; wire \\caf\xe9 ; assign caf\xe9 = 1; endmodule"
+    assert not project({"rtl/a.sv": text}).elaborated
+
+
+def test_names_with_unused_in_them_are_not_reported(project):
+    """As in Verilator, such a name says by itself what it is for."""
+    text = """module top (input a, input unused_b, input c, output d);
+      wire _unused_ok = &{1'b0, c};
+      assign d = a;
+      logic forgotten;
+    endmodule"""
+    assert [found.rule for found in project({"rtl/a.sv": text}).diagnostics] == ["unused-variable"]
+
+
+def test_loop_counters_and_locals_are_no_registers(project):
+    """Only what keeps a value from one clock to the next is a register."""
+    text = """module top (input clk, input [3:0] a, output logic [3:0] q, output logic r);
+      integer i;
+      always @(posedge clk) begin : block
+        logic local_value;
+        for (i = 0; i < 4; i = i + 1) q[i] <= a[3 - i];
+        for (int j = 0; j < 4; j++) local_value = a[j];
+        r = local_value;
+      end
+    endmodule"""
+    assert {found.name for found in project({"rtl/a.sv": text}).registers} == {"q", "r"}

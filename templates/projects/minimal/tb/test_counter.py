@@ -32,8 +32,21 @@ async def clear_wins_over_enable(dut):
     """A clear sets the count to zero, also while it is enabled."""
     await reset(dut)
     dut.enable.value = 1
-    for _ in range(4):
+    for _ in range(12):
         await FallingEdge(dut.clk)
     dut.clear.value = 1
+    await FallingEdge(dut.clk)
+    assert int(dut.count.value) == 0
+    dut.clear.value = 0
+
+
+@cocotb.test()
+async def reset_at_any_time(dut):
+    """A reset while it counts sets the count to zero at once."""
+    await reset(dut)
+    dut.enable.value = 1
+    for _ in range(5):
+        await FallingEdge(dut.clk)
+    dut.rst_n.value = 0
     await FallingEdge(dut.clk)
     assert int(dut.count.value) == 0
