@@ -28,7 +28,9 @@ def check(tmp_path, rtl, *, props=None, top="dut", **formal_fields):
     lines = "".join(f"    {key}: {value}\n" for key, value in fields.items())
     (project / "openforge.yaml").write_text(
         f"project:\n  name: p\n  top_module: {top}\ndesign:\n  sources: [dut.sv]\n"
-        f"verification:\n  formal:\n{lines}", encoding="utf-8")
+        f"verification:\n  formal:\n{lines}",
+        encoding="utf-8",
+    )
     settings = config.load(project, {})
     folder = RunFolder.create(tmp_path / "formal.tmp")
     result = formal.run(settings.verification.formal, design.load(project, settings), folder)
@@ -65,7 +67,7 @@ def test_a_planted_fault_is_found_replayed_and_shown(tmp_path):
     assert "seen again in Yosys' simulator" in row["message"]
     assert row["waveform"] == "counterexamples/a_range.fst"
     wave = Waveform(str(folder.artifacts / row["waveform"]))
-    assert wave.get_signal_from_path("formal_counter.q") is not None
+    assert "formal_counter.q" in {str(var.full_name) for var in wave.all_vars()}
     (found,) = [f for f in result.findings if f.rule == "property-failed"]
     assert found.location.line == 6
     assert "assert (q < 10)" in found.excerpt
@@ -85,10 +87,13 @@ def test_a_constant_property_is_vacuous(tmp_path):
     assert (result.verdict, rows["a_c"]["status"]) == (Verdict.FAILED, "vacuous")
 
 
-@pytest.mark.parametrize("assumed", [
-    "always_comb begin assume (a < 3); assume (a > 5); end",
-    "logic [3:0] n = 0; always_ff @(posedge clk) n <= n + 1; always_comb assume (n < 4);",
-])
+@pytest.mark.parametrize(
+    "assumed",
+    [
+        "always_comb begin assume (a < 3); assume (a > 5); end",
+        "logic [3:0] n = 0; always_ff @(posedge clk) n <= n + 1; always_comb assume (n < 4);",
+    ],
+)
 def test_contradicting_assumptions_make_everything_vacuous(tmp_path, assumed):
     """Assumptions that no run fulfils, at once or later, prove nothing."""
     rtl = body(REG + f"a;\n {assumed}\n always_comb if (rst_n) a_p: assert (q != 9);")
@@ -99,17 +104,21 @@ def test_contradicting_assumptions_make_everything_vacuous(tmp_path, assumed):
 
 def test_contradicting_assumptions_are_said_as_such(tmp_path):
     """The reason names the assumptions."""
-    rtl = body(REG + "a;\n always_comb begin assume (a < 3); assume (a > 5); end\n"
-               " always_comb if (rst_n) a_p: assert (q < 8);")
+    rtl = body(
+        REG + "a;\n always_comb begin assume (a < 3); assume (a > 5); end\n"
+        " always_comb if (rst_n) a_p: assert (q < 8);"
+    )
     result, rows, _ = check(tmp_path, rtl)
     assert rows["a_p"]["status"] == "vacuous"
     assert "assumptions" in result.reason
 
 
-DEEP = ("  logic [40:0] n; assign q = n[3:0];\n"
-        "  always_ff @(posedge clk or negedge rst_n) if (!rst_n) n <= 0;\n"
-        "    else n <= (n == 41'd1_000_000_000) ? 41'd0 : n + 41'd1;\n"
-        "  always_comb if (rst_n) a_deep: assert (n != 41'd1_500_000_000);")
+DEEP = (
+    "  logic [40:0] n; assign q = n[3:0];\n"
+    "  always_ff @(posedge clk or negedge rst_n) if (!rst_n) n <= 0;\n"
+    "    else n <= (n == 41'd1_000_000_000) ? 41'd0 : n + 41'd1;\n"
+    "  always_comb if (rst_n) a_deep: assert (n != 41'd1_500_000_000);"
+)
 
 
 def test_what_is_neither_proven_nor_refuted_is_bounded(tmp_path):
@@ -129,8 +138,10 @@ def test_bmc_never_passes(tmp_path):
 
 def test_pdr_alone_proves_and_refutes(tmp_path):
     """Without an SMT engine PDR gives both answers, and its counterexample is replayed."""
-    rtl = body(REG + "a & 4'd7;\n always_comb if (rst_n) begin a_t: assert (q < 8);\n"
-               " a_f: assert (q != 5); end")
+    rtl = body(
+        REG + "a & 4'd7;\n always_comb if (rst_n) begin a_t: assert (q < 8);\n"
+        " a_f: assert (q != 5); end"
+    )
     _, rows, _ = check(tmp_path, rtl, engines="[abc pdr]")
     assert (rows["a_t"]["status"], rows["a_f"]["status"]) == ("proven", "failed")
     assert rows["a_f"]["cycle"] == 2
@@ -159,9 +170,11 @@ def test_a_module_that_does_not_bind_is_an_error(tmp_path):
 
 def test_a_bound_module_is_checked(tmp_path):
     """A bound module sees the design and its assumption is reported with its line."""
-    props = ("module p (input logic rst_n, input logic [3:0] a, q);\n"
-             "  always_comb assume (a < 8);\n  always_comb if (rst_n) a_b: assert (q < 8);\n"
-             "endmodule\nbind dut p u_p (.*);\n")
+    props = (
+        "module p (input logic rst_n, input logic [3:0] a, q);\n"
+        "  always_comb assume (a < 8);\n  always_comb if (rst_n) a_b: assert (q < 8);\n"
+        "endmodule\nbind dut p u_p (.*);\n"
+    )
     result, rows, _ = check(tmp_path, body(REG + "a;"), props=props)
     assert (result.verdict, rows["u_p.a_b"]["status"]) == (Verdict.PASSED, "proven")
     assert "a < 8 (formal/props.sv:2)" in result.assumptions
@@ -175,21 +188,28 @@ def test_no_properties_is_skipped(tmp_path):
 
 def test_a_property_in_a_module_used_twice_counts_twice(tmp_path):
     """One instance fails and the other is proven: two verdicts."""
-    rtl = ("module s (input logic rst_n, input logic [3:0] d);\n"
-           "  always_comb if (rst_n) a_s: assert (d < 8);\nendmodule\n"
-           + body(REG + "a;\n s u0 (.rst_n, .d(q & 4'd7));\n s u1 (.rst_n, .d(q));"))
+    rtl = (
+        "module s (input logic rst_n, input logic [3:0] d);\n"
+        "  always_comb if (rst_n) a_s: assert (d < 8);\nendmodule\n"
+        + body(REG + "a;\n s u0 (.rst_n, .d(q & 4'd7));\n s u1 (.rst_n, .d(q));")
+    )
     result, rows, _ = check(tmp_path, rtl)
     assert (rows["u0.a_s"]["status"], rows["u1.a_s"]["status"]) == ("proven", "failed")
     assert result.summary == {
-        "properties_proven": 1, "properties_failed": 1, "properties_inconclusive": 0}
+        "properties_proven": 1,
+        "properties_failed": 1,
+        "properties_inconclusive": 0,
+    }
 
 
 def test_memories_and_synchronous_resets(tmp_path):
     """What was written is read back; the register is only right from cycle 1 on."""
-    rtl = body("  logic [3:0] m [16]; logic [3:0] w, at; logic was;\n"
-               "  always_ff @(posedge clk) begin m[a] <= ~a; w <= a; end\n"
-               "  always_ff @(posedge clk) if (!rst_n) was <= 0; else was <= 1;\n"
-               "  assign q = m[w];\n always_comb a_m: assert (!was || q == ~w);")
+    rtl = body(
+        "  logic [3:0] m [16]; logic [3:0] w, at; logic was;\n"
+        "  always_ff @(posedge clk) begin m[a] <= ~a; w <= a; end\n"
+        "  always_ff @(posedge clk) if (!rst_n) was <= 0; else was <= 1;\n"
+        "  assign q = m[w];\n always_comb a_m: assert (!was || q == ~w);"
+    )
     result, rows, _ = check(tmp_path, rtl)
     assert (result.verdict, rows["a_m"]["status"]) == (Verdict.PASSED, "proven")
     assert any("checked from cycle 1" in text for text in result.assumptions)
@@ -197,18 +217,22 @@ def test_memories_and_synchronous_resets(tmp_path):
 
 def test_a_design_without_clock(tmp_path):
     """Combinational properties need neither clock nor reset."""
-    rtl = ("module dut (input logic [3:0] a, output logic [4:0] q);\n assign q = a + 5'd1;\n"
-           " always_comb begin a_t: assert (q > a); a_f: assert (q != 16); end\nendmodule\n")
+    rtl = (
+        "module dut (input logic [3:0] a, output logic [4:0] q);\n assign q = a + 5'd1;\n"
+        " always_comb begin a_t: assert (q > a); a_f: assert (q != 16); end\nendmodule\n"
+    )
     _, rows, _ = check(tmp_path, rtl)
     assert (rows["a_t"]["status"], rows["a_f"]["status"]) == ("proven", "failed")
 
 
 def test_two_clocks(tmp_path):
     """Two clocks use the multi-clock model; a true property holds and a false one fails."""
-    rtl = ("module dut (input logic clk, input logic clk2, input logic d);\n"
-           " logic [1:0] x = 0, y = 0;\n always_ff @(posedge clk) x <= {x[0], d} & 2'd1;\n"
-           " always_ff @(posedge clk2) y <= x;\n"
-           " always_comb begin a_t: assert (y < 2); a_f: assert (y < 1); end\nendmodule\n")
+    rtl = (
+        "module dut (input logic clk, input logic clk2, input logic d);\n"
+        " logic [1:0] x = 0, y = 0;\n always_ff @(posedge clk) x <= {x[0], d} & 2'd1;\n"
+        " always_ff @(posedge clk2) y <= x;\n"
+        " always_comb begin a_t: assert (y < 2); a_f: assert (y < 1); end\nendmodule\n"
+    )
     result, rows, _ = check(tmp_path, rtl)
     assert (rows["a_t"]["status"], rows["a_f"]["status"]) == ("proven", "failed")
     assert any("several clocks" in text for text in result.assumptions)
@@ -226,9 +250,11 @@ def test_an_engine_that_breaks_is_an_error(tmp_path, monkeypatch):
 
 def test_the_time_limit_is_a_bound_not_a_verdict(tmp_path):
     """A hard property in one second is inconclusive, with a reason."""
-    rtl = ("module dut (input logic clk, input logic [31:0] a, b, output logic [63:0] q);\n"
-           " always_ff @(posedge clk) q <= a * b;\n"
-           " always_comb a_h: assert (q != 64'd1000000016000000063);\nendmodule\n")
+    rtl = (
+        "module dut (input logic clk, input logic [31:0] a, b, output logic [63:0] q);\n"
+        " always_ff @(posedge clk) q <= a * b;\n"
+        " always_comb a_h: assert (q != 64'd1000000016000000063);\nendmodule\n"
+    )
     result, rows, _ = check(tmp_path, rtl, timeout_seconds=4)
     assert result.state is State.DONE
     assert result.verdict is not Verdict.PASSED

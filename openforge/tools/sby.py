@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -150,28 +151,40 @@ def run(task: Task, work: Path) -> Report:
     (folder / "model.il").write_text(task.model, encoding="utf-8")
     (folder / "task.sby").write_text(config(task), encoding="utf-8")
     program("sby")
-    ended = process.run(
-        [sys.executable, "-s", _SHIMS / "yowasp_script.py", "sby", "-f", "-d", "run", "task.sby"],
-        cwd=folder,
-        log=folder / "sby.log",
-        env=environment(work / "bin"),
-        writable=[work],
-        limits=process.Limits(timeout_s=task.timeout_s + _GRACE_S, memory_bytes=_MEMORY_BYTES),
-    )
-    lines = ended.log.read_text("utf-8", "replace").splitlines()
+    started, log, late = time.monotonic(), folder / "sby.log", False
+    try:
+        ended = process.run(
+            [sys.executable, "-s", _SHIMS / "yowasp_script.py", "sby", "-d", "run", "task.sby"],
+            cwd=folder,
+            log=log,
+            env=environment(work / "bin"),
+            writable=[work],
+            limits=process.Limits(timeout_s=task.timeout_s + _GRACE_S, memory_bytes=_MEMORY_BYTES),
+            on_line=_stop_when_done,
+        )
+        late = ended.outcome is process.Outcome.TIMEOUT
+    except _DoneError:
+        pass  # its process tree is gone with it
+    lines = log.read_text("utf-8", "replace").splitlines()
     status, engines = parse(lines, task.engines)
-    if ended.outcome is process.Outcome.TIMEOUT:
-        status = Status.TIMEOUT
-    elif ended.outcome is not process.Outcome.EXITED or ended.returncode != _EXIT_CODES[status]:
-        status = Status.ERROR
     return Report(
-        status=status,
+        status=Status.TIMEOUT if late else status,
         engines=engines,
         folder=folder / "run",
-        duration_s=ended.duration_s,
-        log=ended.log,
-        words=ended.tail,
+        duration_s=time.monotonic() - started,
+        log=log,
+        words=tuple(lines[-60:]),
     )
+
+
+class _DoneError(Exception):
+    """SymbiYosys has said its last word."""
+
+
+def _stop_when_done(line: str) -> None:
+    """End SymbiYosys 0.70 at its last line: after an error it goes on waiting for dead engines."""
+    if _DONE.search(line):
+        raise _DoneError
 
 
 _LINE = re.compile(r"SBY +[\d:]+ \[[^\]]*\] (?P<who>[\w.]+): (?P<text>.*)")
@@ -193,7 +206,8 @@ def parse(lines: Iterable[str], engines: Sequence[str]) -> tuple[Status, tuple[E
     status, reports = Status.ERROR, dict[str, _Reader]()
     for line in lines:
         if done := _DONE.search(line):
-            status = Status(done["status"]) if done["status"] in _EXIT_CODES else Status.ERROR
+            known = _EXIT_CODES.get(done["status"]) == int(done["code"])
+            status = Status(done["status"]) if known else Status.ERROR
         elif (found := _LINE.match(line)) and found["who"].startswith("engine_"):
             index, _, part = found["who"].removeprefix("engine_").partition(".")
             if "." in part or not index.isdigit() or int(index) >= len(engines):

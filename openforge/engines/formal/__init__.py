@@ -39,8 +39,12 @@ def run(params: FormalSection, design: Design, folder: RunFolder) -> Result:
     whole.require_elaborated()
     properties.require_usable(whole, files)
     if not any(found.kind.value != "assume" for found in whole.properties):
-        return Result(check="formal", stage=Stage.FORMAL, verdict=Verdict.SKIPPED,
-                      reason="the design has no assertion and no cover point")
+        return Result(
+            check="formal",
+            stage=Stage.FORMAL,
+            verdict=Verdict.SKIPPED,
+            reason="the design has no assertion and no cover point",
+        )
     flat = netlist.read(whole, files, folder.work)
     named = properties.match(whole, flat.cells)
     inputs = {port.name for port in whole.ports if port.direction.value == "input"}
@@ -51,13 +55,17 @@ def run(params: FormalSection, design: Design, folder: RunFolder) -> Result:
 
 
 def _check(
-    params: FormalSection, model: Model, named: tuple[Named, ...], folder: RunFolder,
+    params: FormalSection,
+    model: Model,
+    named: tuple[Named, ...],
+    folder: RunFolder,
     deadline: Deadline,
 ) -> tuple[Judged, ...]:
     """Proofs and reachability side by side, then the verdict of each property."""
     cells = model.netlist.cells
     asked = [
-        item for item in named
+        item
+        for item in named
         if item.kind == "cover" or (item.kind == "assert" and params.mode != "cover")
     ]
     events.progress(0, len(asked), "properties")
@@ -66,7 +74,8 @@ def _check(
         for name in ("proofs", "reach")
     ]
     goals = [
-        Goal(judge.goal_name(item), Aim.HOLDS, cells[item.index]) for item in asked
+        Goal(judge.goal_name(item), Aim.HOLDS, cells[item.index])
+        for item in asked
         if item.kind == "assert" and not vacuity.constant(cells[item.index])
     ]
     wanted = vacuity.goals([cells[i] for i in range(len(cells))])
@@ -104,16 +113,21 @@ def _conclude(
         verdict = Verdict.INCONCLUSIVE
     state = State.ERROR if broken else State.DONE
     return Result(
-        check="formal", stage=Stage.FORMAL, state=state,
-        verdict=None if broken else verdict, reason=_reason(verdict, judged, unchecked),
-        bounds=_bounds(params, judged), assumptions=_assumptions(model, named),
+        check="formal",
+        stage=Stage.FORMAL,
+        state=state,
+        verdict=None if broken else verdict,
+        reason=_reason(verdict, judged, unchecked),
+        bounds=_bounds(params, judged),
+        assumptions=_assumptions(model, named),
         findings=tuple(_finding(e) for e in judged if e.status not in judge.GOOD),
         metrics=tuple(
             Metric(name=f"properties_{status.value}", value=counts[status]) for status in Status
         ),
         summary={
             "properties_proven": counts[Status.PROVEN] + counts[Status.COVERED],
-            "properties_failed": bad, "properties_inconclusive": opened + unchecked,
+            "properties_failed": bad,
+            "properties_inconclusive": opened + unchecked,
         },
     )
 
@@ -135,8 +149,11 @@ def _reason(verdict: Verdict, judged: tuple[Judged, ...], unchecked: int) -> str
 def _bounds(params: FormalSection, judged: tuple[Judged, ...]) -> tuple[str, ...]:
     depths = [e.depth for e in judged if e.status is Status.PROVEN and e.depth]
     found = [f"induction depth {max(depths)}"] if depths else []
-    return (*found, f"bounded search and reachability: {params.depth} cycles",
-            f"engines: {', '.join(params.engines)}; time limit {params.timeout_seconds} s")
+    return (
+        *found,
+        f"bounded search and reachability: {params.depth} cycles",
+        f"engines: {', '.join(params.engines)}; time limit {params.timeout_seconds} s",
+    )
 
 
 def _assumptions(model: Model, named: tuple[Named, ...]) -> tuple[str, ...]:
@@ -149,15 +166,20 @@ def _assumptions(model: Model, named: tuple[Named, ...]) -> tuple[str, ...]:
     if model.netlist.multiclock:
         texts.append("several clocks or edges: a cycle is a step of time, clocks are free inputs")
     elif model.netlist.clock:
-        texts.append(f"a cycle is a period of {model.netlist.clock}; asynchronous resets and "
-                     "latches act once a cycle (async2sync)")
+        texts.append(
+            f"a cycle is a period of {model.netlist.clock}; asynchronous resets and "
+            "latches act once a cycle (async2sync)"
+        )
     return (*texts, *(properties.assumption(item) for item in named if item.kind == "assume"))
 
 
 def _finding(entry: Judged) -> Finding:
     return Finding(
-        rule=f"property-{entry.status.value}", level=_LEVELS.get(entry.status, Level.ERROR),
-        message=f"{entry.named.name}: {entry.message}", location=entry.named.location,
-        excerpt=entry.named.excerpt, tool=entry.engine,
+        rule=f"property-{entry.status.value}",
+        level=_LEVELS.get(entry.status, Level.ERROR),
+        message=f"{entry.named.name}: {entry.message}",
+        location=entry.named.location,
+        excerpt=entry.named.excerpt,
+        tool=entry.engine,
         evidence=(entry.waveform,) if entry.waveform else (),
     )

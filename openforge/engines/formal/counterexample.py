@@ -39,8 +39,11 @@ def replay(name: str, outcome: Outcome, work: Path) -> Replay:
     )
     (folder / "replay.ys").write_text(commands + "\n", encoding="utf-8")
     process.run(
-        [sys.executable, "-s", str(yosys_shim.__file__), "-s", "replay.ys"], cwd=folder,
-        log=folder / "replay.log", limits=process.Limits(timeout_s=120), writable=[work],
+        [sys.executable, "-s", str(yosys_shim.__file__), "-s", "replay.ys"],
+        cwd=folder,
+        log=folder / "replay.log",
+        limits=process.Limits(timeout_s=120),
+        writable=[work],
     ).expect("the replay of a counterexample")
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     seen = [

@@ -48,10 +48,17 @@ class Judged(Record):
     def row(self) -> dict[str, str | int | float | None]:
         """Its line in the table `properties`."""
         return {
-            "name": self.named.name, "kind": self.named.kind, "file": self.named.location.file,
-            "line": self.named.location.line, "status": self.status.value, "engine": self.engine,
-            "depth": self.depth, "cycle": self.cycle, "duration_s": self.duration_s,
-            "waveform": self.waveform, "message": self.message,
+            "name": self.named.name,
+            "kind": self.named.kind,
+            "file": self.named.location.file,
+            "line": self.named.location.line,
+            "status": self.status.value,
+            "engine": self.engine,
+            "depth": self.depth,
+            "cycle": self.cycle,
+            "duration_s": self.duration_s,
+            "waveform": self.waveform,
+            "message": self.message,
         }
 
 
@@ -84,10 +91,14 @@ def _failed(named: Named, outcome: Outcome, folder: RunFolder) -> Judged:
     seen = counterexample.replay(goal_name(named), outcome, folder.work)
     name = folder.keep(seen.waveform, f"counterexamples/{_file_name(named, folder)}.fst")
     return Judged(
-        named=named, status=Status.FAILED, engine=outcome.engine, cycle=seen.cycle,
-        waveform=name, duration_s=outcome.duration_s,
+        named=named,
+        status=Status.FAILED,
+        engine=outcome.engine,
+        cycle=seen.cycle,
+        waveform=name,
+        duration_s=outcome.duration_s,
         message=f"fails in cycle {seen.cycle}; found by {outcome.engine}, seen again in "
-                f"{counterexample.REPLAYED_BY}",
+        f"{counterexample.REPLAYED_BY}",
     )
 
 
@@ -99,22 +110,37 @@ def _file_name(named: Named, folder: RunFolder) -> str:
 
 def _held(named: Named, outcome: Outcome, enabled: Outcome | None) -> Judged:
     """An assertion that did not fail: proven, bounded or about nothing."""
-    about = {"named": named, "engine": outcome.engine, "depth": outcome.depth,
-             "duration_s": outcome.duration_s}
+    about = {
+        "named": named,
+        "engine": outcome.engine,
+        "depth": outcome.depth,
+        "duration_s": outcome.duration_s,
+    }
     if enabled is not None and enabled.word is Word.PROVEN:
-        return Judged(**{**about, "engine": enabled.engine}, status=Status.VACUOUS,
-                      message="its condition is never fulfilled, so it is never checked")
+        return Judged(
+            **{**about, "engine": enabled.engine},
+            status=Status.VACUOUS,
+            message="its condition is never fulfilled, so it is never checked",
+        )
     for part in (outcome, enabled):
         if part is not None and part.word is Word.BROKEN:
             return Judged(**about, status=Status.UNKNOWN, message=part.note, broken=True)
     if outcome.word is Word.BOUNDED:
         text = f"holds for {outcome.depth} cycles; not proven beyond"
-        return Judged(**about, status=Status.BOUNDED if outcome.depth else Status.UNKNOWN,
-                      message=f"{text}: {outcome.note}" if outcome.note else text)
+        return Judged(
+            **about,
+            status=Status.BOUNDED if outcome.depth else Status.UNKNOWN,
+            message=f"{text}: {outcome.note}" if outcome.note else text,
+        )
     if enabled is not None and enabled.word is Word.BOUNDED:
-        return Judged(**about, status=Status.BOUNDED, message=(
-            "proven, but the antecedent was not reached within "
-            f"{enabled.depth} cycles: the proof may be about nothing"))
+        return Judged(
+            **about,
+            status=Status.BOUNDED,
+            message=(
+                "proven, but the antecedent was not reached within "
+                f"{enabled.depth} cycles: the proof may be about nothing"
+            ),
+        )
     how = f"induction over {outcome.depth} cycles" if outcome.depth else "reachability"
     return Judged(**about, status=Status.PROVEN, message=f"proven by {how}")
 
@@ -125,15 +151,27 @@ def _judge_cover(named: Named, reach: Reach) -> Judged:
     outcome = reach.outcomes[vacuity.covered(named.index)]
     about = {"named": named, "engine": outcome.engine, "duration_s": outcome.duration_s}
     if outcome.word is Word.FAILED:
-        return Judged(**about, status=Status.COVERED, cycle=outcome.step,
-                      message=f"reached in cycle {outcome.step}")
+        return Judged(
+            **about,
+            status=Status.COVERED,
+            cycle=outcome.step,
+            message=f"reached in cycle {outcome.step}",
+        )
     if outcome.word is Word.PROVEN:
-        return Judged(**about, status=Status.UNREACHABLE, depth=outcome.depth,
-                      message="proven to be unreachable")
+        return Judged(
+            **about,
+            status=Status.UNREACHABLE,
+            depth=outcome.depth,
+            message="proven to be unreachable",
+        )
     if outcome.word is Word.BROKEN:
         return Judged(**about, status=Status.UNKNOWN, message=outcome.note, broken=True)
-    return Judged(**about, status=Status.BOUNDED, depth=outcome.depth,
-                  message=f"not reached within {outcome.depth} cycles")
+    return Judged(
+        **about,
+        status=Status.BOUNDED,
+        depth=outcome.depth,
+        message=f"not reached within {outcome.depth} cycles",
+    )
 
 
 def work_of(folder: RunFolder, name: str) -> Path:

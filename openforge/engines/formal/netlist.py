@@ -64,13 +64,28 @@ def read(design: Design, files: Sequence[Path], work: Path) -> Netlist:
         log = work / f"{frontend}.log"
         script = work / f"{frontend}.ys"
         top = design.top
-        script.write_text("\n".join([
-            command(design, files), "write_rtlil raw.il",
-            f"prep -flatten -top {top}", "setundef -anyseq", "opt_clean", "write_rtlil base.il", "write_json base.json", "",
-        ]), encoding="utf-8")
+        script.write_text(
+            "\n".join(
+                [
+                    command(design, files),
+                    "write_rtlil raw.il",
+                    f"prep -flatten -top {top}",
+                    "setundef -anyseq",
+                    "opt_clean",
+                    "write_rtlil base.il",
+                    "write_json base.json",
+                    "",
+                ]
+            ),
+            encoding="utf-8",
+        )
         ended = process.run(
-            [sys.executable, "-s", str(yosys_shim.__file__), "-s", script.name], cwd=work, log=log,
-            limits=_LIMITS, readable=[design.project_dir], writable=[work],
+            [sys.executable, "-s", str(yosys_shim.__file__), "-s", script.name],
+            cwd=work,
+            log=log,
+            limits=_LIMITS,
+            readable=[design.project_dir],
+            writable=[work],
         )
         if ended.ok:
             return _parse(design, work, frontend)
@@ -170,9 +185,7 @@ def _mark_constants(cells: tuple[Cell, ...], work: Path) -> tuple[Cell, ...]:
     )
 
 
-def _cell(
-    kind: str, name: str, attributes: list[str], lines: Iterator[str], work: Path
-) -> Cell:
+def _cell(kind: str, name: str, attributes: list[str], lines: Iterator[str], work: Path) -> Cell:
     values: dict[str, str] = {}
     for line in lines:
         if line == "  end":
@@ -190,16 +203,24 @@ def _cell(
         )
     flavour = values["\\FLAVOR"].strip('"') if kind == "$check" else kind.removeprefix("$")
     return Cell(
-        name=name.removeprefix("\\"), kind=flavour, file=file,
-        line=int(found["line"]) if found else 0, column=int(found["column"]) if found else 0,
-        condition=values["\\A"], enable=values["\\EN"],
+        name=name.removeprefix("\\"),
+        kind=flavour,
+        file=file,
+        line=int(found["line"]) if found else 0,
+        column=int(found["column"]) if found else 0,
+        condition=values["\\A"],
+        enable=values["\\EN"],
         trigger=values["\\TRG"] if timed else "",
         polarity=values["\\TRG_POLARITY"] if timed else "",
     )
 
 
-_CLOCK_PORTS = {"CLK": "CLK_POLARITY", "WR_CLK": "WR_CLK_POLARITY", "RD_CLK": "RD_CLK_POLARITY",
-                "TRG": "TRG_POLARITY"}
+_CLOCK_PORTS = {
+    "CLK": "CLK_POLARITY",
+    "WR_CLK": "WR_CLK_POLARITY",
+    "RD_CLK": "RD_CLK_POLARITY",
+    "TRG": "TRG_POLARITY",
+}
 
 
 def _clocking(module: dict[str, Any]) -> tuple[str | None, bool]:
@@ -222,7 +243,8 @@ def _clocking(module: dict[str, Any]) -> tuple[str | None, bool]:
     if not edges:
         return None, False
     inputs = {
-        port["bits"][0]: name for name, port in module["ports"].items()
+        port["bits"][0]: name
+        for name, port in module["ports"].items()
         if port["direction"] == "input" and len(port["bits"]) == 1
     }
     bit = next(iter(edges))[0]

@@ -102,32 +102,46 @@ class Prover:
             rest = [goal for goal in goals if goal.name not in outcomes]
             if not rest or self.deadline.left_s < _LEAST_S:
                 break
-            report = self.run("cover", self.depth, (engine,), rest, self.deadline.left_s * share,
-                              cover=True)
+            report = self.run(
+                "cover", self.depth, (engine,), rest, self.deadline.left_s * share, cover=True
+            )
             for part in report.engines:
                 outcomes |= self._hits(report, part)
             if report.status is not Status.ERROR:
                 for goal in rest:
                     done = max((part.steps_done for part in report.engines), default=0)
-                    outcomes.setdefault(goal.name, Outcome(
-                        Word.BOUNDED, engine, depth=done, duration_s=report.duration_s))
+                    outcomes.setdefault(
+                        goal.name,
+                        Outcome(Word.BOUNDED, engine, depth=done, duration_s=report.duration_s),
+                    )
         return outcomes
 
     def run(
-        self, mode: str, depth: int, engines: Sequence[str], goals: Sequence[Goal],
-        timeout_s: float, *, cover: bool = False,
+        self,
+        mode: str,
+        depth: int,
+        engines: Sequence[str],
+        goals: Sequence[Goal],
+        timeout_s: float,
+        *,
+        cover: bool = False,
     ) -> Report:
         """Run SymbiYosys on `goals`; remembers failures and contradicting assumptions."""
         task = Task(
-            name=f"task{next(self._numbers)}_{mode}", mode=mode, depth=depth,
-            engines=tuple(engines), model=self.model.text(goals, cover=cover),
-            top=self.model.top, timeout_s=min(timeout_s, self.deadline.left_s),
+            name=f"task{next(self._numbers)}_{mode}",
+            mode=mode,
+            depth=depth,
+            engines=tuple(engines),
+            model=self.model.text(goals, cover=cover),
+            top=self.model.top,
+            timeout_s=min(timeout_s, self.deadline.left_s),
             multiclock=self.model.netlist.multiclock,
         )
         report = sby.run(task, self.work)
         for part in report.engines:
             if part.contradiction:
-                self.contradiction = min(part.step, self.contradiction or part.step)
+                known = self.contradiction
+                self.contradiction = part.step if known is None else min(known, part.step)
             elif part.part != "induction" and not cover:
                 self.failed_somewhere |= {hit.name for hit in part.hits}
         if report.status is Status.ERROR and not any(p.contradiction for p in report.engines):
@@ -138,7 +152,10 @@ class Prover:
     def _hits(self, report: Report, part: sby.EngineReport) -> dict[str, Outcome]:
         return {
             hit.name: Outcome(
-                Word.FAILED, _plain(part.engine), step=hit.step, duration_s=report.duration_s,
+                Word.FAILED,
+                _plain(part.engine),
+                step=hit.step,
+                duration_s=report.duration_s,
                 witness=report.folder / hit.witness if hit.witness else None,
                 model=report.folder / "model" / "design_prep.il",
             )
@@ -186,7 +203,8 @@ class _Search:
                 engines = _by(report, "induction") or _by(report, "basecase")
                 for goal in candidates:
                     self.outcomes[goal.name] = Outcome(
-                        Word.PROVEN, engines, depth=depth, duration_s=report.duration_s)
+                        Word.PROVEN, engines, depth=depth, duration_s=report.duration_s
+                    )
                 return True
             if report.status in (Status.ERROR, Status.TIMEOUT):
                 return False
@@ -224,8 +242,11 @@ class _Search:
                 best = self.bounds.get(goal.name)
                 if part.steps_done > ((best.depth or 0) if best else 0):
                     self.bounds[goal.name] = Outcome(
-                        Word.BOUNDED, _plain(part.engine), depth=part.steps_done,
-                        duration_s=report.duration_s)
+                        Word.BOUNDED,
+                        _plain(part.engine),
+                        depth=part.steps_done,
+                        duration_s=report.duration_s,
+                    )
 
     def pdr(self) -> None:
         """PDR on each open goal by itself, two at a time; short when a goal has failed already."""
@@ -246,14 +267,17 @@ class _Search:
         report = self.prover.run("prove", self.prover.depth, ("abc pdr",), [goal], timeout_s)
         self.pushed |= report.status in (Status.UNKNOWN, Status.TIMEOUT)
         if report.status is Status.PASS:
-            self.outcomes[goal.name] = Outcome(
-                Word.PROVEN, "abc pdr", duration_s=report.duration_s)
+            self.outcomes[goal.name] = Outcome(Word.PROVEN, "abc pdr", duration_s=report.duration_s)
         elif report.status is Status.FAIL:
             step = next((part.step for part in report.engines), 0)
             self.outcomes[goal.name] = Outcome(
-                Word.FAILED, "abc pdr", step=step, duration_s=report.duration_s,
+                Word.FAILED,
+                "abc pdr",
+                step=step,
+                duration_s=report.duration_s,
                 witness=report.folder / "engine_0" / "trace.yw",
-                model=report.folder / "model" / "design_prep.il")
+                model=report.folder / "model" / "design_prep.il",
+            )
             self.prover.failed_somewhere.add(goal.name)
 
     def bmc(self, *, share: float) -> None:
@@ -267,8 +291,7 @@ class _Search:
             # `prove --basecase` is a bounded search that ends when the first engine has ended.
             smt = [f"smtbmc --basecase --keep-going {n.split()[1]}" for n in self.prover.smt]
             for engines in [smt] if len(smt) == 1 else [smt, *([n] for n in smt)]:
-                report = self.prover.run(
-                    "prove", self.prover.depth, engines, goals, limit.left_s)
+                report = self.prover.run("prove", self.prover.depth, engines, goals, limit.left_s)
                 self._note(report, goals)
                 if report.status is not Status.ERROR:
                     return
@@ -282,12 +305,17 @@ class _Search:
             step = next((part.step for part in report.engines), 0)
             self.prover.failed_somewhere.add(goal.name)
             self.outcomes[goal.name] = Outcome(
-                Word.FAILED, "abc bmc3", step=step, duration_s=report.duration_s,
+                Word.FAILED,
+                "abc bmc3",
+                step=step,
+                duration_s=report.duration_s,
                 witness=report.folder / "engine_0" / "trace.yw",
-                model=report.folder / "model" / "design_prep.il")
+                model=report.folder / "model" / "design_prep.il",
+            )
         elif report.status is Status.PASS:
             self.bounds[goal.name] = Outcome(
-                Word.BOUNDED, "abc bmc3", depth=self.prover.depth, duration_s=report.duration_s)
+                Word.BOUNDED, "abc bmc3", depth=self.prover.depth, duration_s=report.duration_s
+            )
 
     def _depth_of(self, goal: Goal) -> int:
         bound = self.bounds.get(goal.name)
@@ -303,10 +331,12 @@ class _Search:
                 self.outcomes[goal.name] = replace(bound, note=note)
             elif late or self.prover.contradiction is not None or not self.prover.problems:
                 self.outcomes[goal.name] = Outcome(
-                    Word.BOUNDED, depth=0, note="no engine came to an answer in its time")
+                    Word.BOUNDED, depth=0, note="no engine came to an answer in its time"
+                )
             else:
                 self.outcomes[goal.name] = Outcome(
-                    Word.BROKEN, note="; ".join(dict.fromkeys(self.prover.problems)))
+                    Word.BROKEN, note="; ".join(dict.fromkeys(self.prover.problems))
+                )
         return self.outcomes
 
 

@@ -62,10 +62,12 @@ def match(design: Design, cells: Sequence[Cell]) -> tuple[Named, ...]:
     if wrong:
         lines = (
             f"{file}:{line}: {len(expected[kind, file, line])} {kind} in the source, "
-            f"{len(found[kind, file, line])} in the netlist" for kind, file, line in sorted(wrong)
+            f"{len(found[kind, file, line])} in the netlist"
+            for kind, file, line in sorted(wrong)
         )
         raise CheckFailedToRun(
-            "Yosys' netlist does not have the same properties:\n" + "\n".join(lines))
+            "Yosys' netlist does not have the same properties:\n" + "\n".join(lines)
+        )
     return tuple(
         named for key in expected for named in _name(design, expected[key], found[key], cells)
     )
@@ -84,8 +86,11 @@ def _name(
     pairs += list(zip(others, rest, strict=True))
     for item, index in pairs:
         yield Named(
-            name=item.name, kind=item.kind.value, location=item.location,
-            excerpt=_line(design.project_dir, item.location), index=index,
+            name=item.name,
+            kind=item.kind.value,
+            location=item.location,
+            excerpt=_line(design.project_dir, item.location),
+            index=index,
         )
 
 
