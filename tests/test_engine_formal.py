@@ -265,3 +265,16 @@ def test_a_broken_design_is_an_error(tmp_path):
     """What cannot be elaborated cannot be checked."""
     with pytest.raises(OpenForgeError):
         check(tmp_path, body("  assign q = nothing;"))
+
+
+def test_equal_properties_each_get_a_verdict(tmp_path):
+    """Yosys may not merge properties that optimise to the same thing."""
+    rtl = body(
+        REG + "a;\n logic z; assign z = q != 3;\n"
+        " a_1: assert property (@(posedge clk) disable iff (!rst_n) z == (q != 3));\n"
+        " a_2: assert property (@(posedge clk) disable iff (!rst_n) (q != 3) == z);\n"
+        " a_3: assert property (@(posedge clk) disable iff (!rst_n) z);\n"
+        " a_4: assert property (@(posedge clk) disable iff (!rst_n) z);"
+    )
+    _, rows, _ = check(tmp_path, rtl)
+    assert [rows[f"a_{n}"]["status"] for n in range(1, 5)] == ["proven"] * 2 + ["failed"] * 2

@@ -69,6 +69,7 @@ def read(design: Design, files: Sequence[Path], work: Path) -> Netlist:
                 [
                     command(design, files),
                     "write_rtlil raw.il",
+                    "setattr -set keep 1 t:$check",  # or equal properties are merged
                     f"prep -flatten -top {top}",
                     "setundef -anyseq",
                     "opt_clean",
