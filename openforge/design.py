@@ -187,21 +187,23 @@ def _request(files: Files, config: Config) -> dict[str, Any]:
 def _refuse_unknown(config: Config, answer: dict[str, Any]) -> None:
     """Refuse a top module, or a parameter of it, that is not there: slang ignores the latter."""
     top = config.project.top_module
-    syntax = [row for row in answer["diagnostics"] if row["level"] == "error" and row["location"]]
+    other = ("InvalidTopModule", "missing-top")
+    syntax = [
+        row for row in answer["diagnostics"] if row["level"] == "error" and row["rule"] not in other
+    ]
     if not answer["elaborated"] and top not in answer["modules"] and not syntax:
-        raise DesignError(
-            f"there is no module '{top}' in the sources{_near(top, answer['modules'])}"
-        )
+        there = _near(top, answer["modules"], "module")
+        raise DesignError(f"there is no module '{top}' in the sources{there}")
     for name in config.design.parameters if answer["elaborated"] else ():
         if name not in answer["parameters"]:
-            hint = _near(name, answer["parameters"])
-            raise DesignError(f"design.parameters: module '{top}' has no parameter '{name}'{hint}")
+            there = _near(name, answer["parameters"], "parameter")
+            raise DesignError(f"design.parameters: module '{top}' has no parameter '{name}'{there}")
 
 
-def _near(name: str, known: Sequence[str]) -> str:
+def _near(name: str, known: Sequence[str], what: str) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{hint} (there is {', '.join(list(known)[:20]) or 'none at all'})"
+    return f"{hint} (there is {', '.join(list(known)[:20]) or f'no {what} at all'})"
 
 
 def _language(path: Path, config: Config) -> Language:

@@ -62,6 +62,7 @@ def _make(design: Design, work: Path, result: Path, flatten: bool) -> None:
         includes=design.includes,
         defines=design.defines,
         parameters=design.parameters,
+        keep_hierarchy=not flatten,
     )
     refused = []
     for name, command in _FRONTENDS:

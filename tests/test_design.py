@@ -106,7 +106,7 @@ def test_top_not_found_names_the_nearest(project):
     """A typing error in the top module's name is answered with the right one."""
     with pytest.raises(DesignError, match="did you mean counter"):
         project({"rtl/a.sv": "module counter; endmodule"}, top="conter")
-    with pytest.raises(DesignError, match="none at all"):
+    with pytest.raises(DesignError, match="no module at all"):
         project({"rtl/a.sv": ""}, top="conter")
 
 

@@ -30,17 +30,20 @@ class Project:
 
     def check(self, settings, *, top="traffic", sources=("*.sv",), **more):
         """The result of the check with the section `settings`; its files are in `folder`."""
-        text = yaml.safe_dump({
-            "project": {"name": "demo", "top_module": top},
-            "design": {"sources": list(sources), **more},
-            "verification": {"simulation": settings},
-        })
+        text = yaml.safe_dump(
+            {
+                "project": {"name": "demo", "top_module": top},
+                "design": {"sources": list(sources), **more},
+                "verification": {"simulation": settings},
+            }
+        )
         (self.path / "openforge.yaml").write_text(text)
         loaded = config.load(self.path)
         number = sum(1 for _ in self.path.parent.glob("run*"))
         self.folder = RunFolder.create(self.path.parent / f"run{number}.tmp")
         return simulation.run(
-            loaded.verification.simulation, design.load(self.path, loaded), self.folder)
+            loaded.verification.simulation, design.load(self.path, loaded), self.folder
+        )
 
     def table(self, name):
         """The rows of a table of the last check."""
@@ -75,9 +78,14 @@ def rules(result):
 def test_all_pass(project):
     """Tests that pass with goals that are met give 'passed', with all coverage and waveforms."""
     goals = {"line": 80, "branch": 90, "fsm": 100, "user": 100}
-    result = project.check({
-        "testbenches": ["tb/test_good.py"], "coverage_goals": goals, "waves": True, "seeds": 2,
-    })
+    result = project.check(
+        {
+            "testbenches": ["tb/test_good.py"],
+            "coverage_goals": goals,
+            "waves": True,
+            "seeds": 2,
+        }
+    )
     assert result.verdict is Verdict.PASSED, result.reason
     assert result.summary["tests_passed"] == 4 and result.summary["tests_failed"] == 0
     assert result.summary["coverage"]["fsm"] == 100.0
@@ -88,14 +96,22 @@ def test_all_pass(project):
     assert rows["every_arc", 2]["waveform"] == "waves/test_good.every_arc.seed2.fst"
     assert (project.folder.artifacts / rows["every_arc", 2]["waveform"]).stat().st_size > 100
     assert rows["every_arc", 1]["sim_time_ns"] > 100
-    logs = [(project.folder.artifacts / f"logs/test_good.reset_only.seed{n}.log").read_text()
-            for n in (1, 2)]
+    logs = [
+        (project.folder.artifacts / f"logs/test_good.reset_only.seed{n}.log").read_text()
+        for n in (1, 2)
+    ]
     assert "random module with 1" in logs[0] and "random module with 2" in logs[1]
     root = ET.parse(project.folder.artifacts / "coverage.xml").getroot()
     files = [e.get("filename") for e in root.iter("class")]
     assert files == ["traffic.sv"] and float(root.get("line-rate")) > 0.8
     assert {row["kind"] for row in project.table("coverage")} == {
-        "line", "branch", "toggle", "user", "fsm_state", "fsm_arc"}
+        "line",
+        "branch",
+        "toggle",
+        "user",
+        "fsm_state",
+        "fsm_arc",
+    }
     assert {row["file"] for row in project.table("coverage")} == {"traffic.sv"}
 
 
@@ -108,8 +124,12 @@ def test_failures(project):
     assert result.verdict is Verdict.FAILED
     rows = project.tests()
     assert {key[0]: row["status"] for key, row in rows.items()} == {
-        "short": "passed", "wrong": "failed", "counts/steps=3": "passed",
-        "counts/steps=30": "failed", "left_out": "skipped", "draws": "passed",
+        "short": "passed",
+        "wrong": "failed",
+        "counts/steps=3": "passed",
+        "counts/steps=30": "failed",
+        "left_out": "skipped",
+        "draws": "passed",
     }
     wrong = next(f for f in result.findings if "wrong" in f.message)
     assert "the light should be red" in wrong.message and " in cycle 5" in wrong.message
@@ -129,9 +149,13 @@ def test_failures(project):
 
 def test_failing_test_gets_its_waveform_without_fsm_coverage(project):
     """Where nothing is traced at first, a failing test is run again for its waveform."""
-    result = project.check({
-        "testbenches": ["tb/test_mixed.py"], "coverage": False, "seed": 7,
-    })
+    result = project.check(
+        {
+            "testbenches": ["tb/test_mixed.py"],
+            "coverage": False,
+            "seed": 7,
+        }
+    )
     assert result.verdict is Verdict.FAILED and result.summary["coverage"] == {}
     row = project.tests()["wrong", 7]
     assert (project.folder.artifacts / row["waveform"]).is_file()
@@ -152,12 +176,17 @@ def test_hostile_tests(project, tmp_path, shared_cache, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as server:
         (project.path / "tb" / "port").write_text(str(server.getsockname()[1]))
         result = project.check(
-            {"testbenches": ["tb/test_hostile.py"], "timeout_seconds": 8}, top="tiny")
+            {"testbenches": ["tb/test_hostile.py"], "timeout_seconds": 8}, top="tiny"
+        )
     assert result.state is State.ERROR and result.verdict is None
     rows = {name: row for (name, _), row in project.tests().items()}
     assert {name: row["status"] for name, row in rows.items()} == {
-        "fine": "passed", "never_ends": "timeout", "leaves": "crashed",
-        "claims_and_leaves": "crashed", "eats_memory": "crashed", "prints_much": "passed",
+        "fine": "passed",
+        "never_ends": "timeout",
+        "leaves": "crashed",
+        "claims_and_leaves": "crashed",
+        "eats_memory": "crashed",
+        "prints_much": "passed",
         "reaches_out": "passed",
     }
     assert "memory limit" in rows["eats_memory"]["message"]
@@ -207,8 +236,11 @@ def test_nothing_was_simulated(project):
 
 def test_a_test_that_depends_on_chance_is_told(project):
     """Where the second run of a failing test passes, a finding says that it is not repeatable."""
-    bare(project, "import cocotb, os\n@cocotb.test()\nasync def t(dut):\n"
-         "    assert os.getcwd().endswith('-traced'), 'only now'\n")
+    bare(
+        project,
+        "import cocotb, os\n@cocotb.test()\nasync def t(dut):\n"
+        "    assert os.getcwd().endswith('-traced'), 'only now'\n",
+    )
     result = project.check({"testbenches": ["tb/*.py"], "coverage": False}, top="tiny")
     assert result.verdict is Verdict.FAILED
     assert rules(result) == {"test-failed", "test-nondeterministic"}
@@ -247,7 +279,10 @@ def test_systemverilog_benches(project):
     assert result.verdict is Verdict.FAILED
     rows = {name: row for (name, _), row in project.tests().items()}
     assert {name: row["status"] for name, row in rows.items()} == {
-        "traffic_tb": "passed", "traffic_bad_tb": "failed", "traffic_stuck_tb": "failed"}
+        "traffic_tb": "passed",
+        "traffic_bad_tb": "failed",
+        "traffic_stuck_tb": "failed",
+    }
     assert "$finish was not reached" in rows["traffic_stuck_tb"]["message"]
     bad = next(f for f in result.findings if "traffic_bad_tb" in f.message)
     assert (bad.location.file, bad.location.line) == ("tb/traffic_bad_tb.sv", 10)
@@ -258,15 +293,22 @@ def test_systemverilog_benches(project):
 def test_icarus(project):
     """Icarus Verilog runs the same tests; state machines are the only coverage it gives."""
     needs("icarus")
-    result = project.check({
-        "tool": "icarus", "testbenches": ["tb/test_good.py", "tb/*_tb.sv"],
-        "coverage_goals": {"fsm": 100},
-    })
+    result = project.check(
+        {
+            "tool": "icarus",
+            "testbenches": ["tb/test_good.py", "tb/*_tb.sv"],
+            "coverage_goals": {"fsm": 100},
+        }
+    )
     assert {key[0]: row["status"] for key, row in project.tests().items()} == {
-        "every_arc": "passed", "reset_only": "passed", "traffic_tb": "passed",
-        "traffic_bad_tb": "failed", "traffic_stuck_tb": "failed",
+        "every_arc": "passed",
+        "reset_only": "passed",
+        "traffic_tb": "passed",
+        "traffic_bad_tb": "failed",
+        "traffic_stuck_tb": "failed",
     }
     assert result.summary["coverage"] == {"fsm": 100.0}
-    result = project.check({
-        "tool": "icarus", "testbenches": ["tb/test_good.py"], "coverage_goals": {"line": 50}})
+    result = project.check(
+        {"tool": "icarus", "testbenches": ["tb/test_good.py"], "coverage_goals": {"line": 50}}
+    )
     assert result.state is State.ERROR and "does not measure" in result.reason

@@ -16,8 +16,11 @@ def test_captured_results():
     """A results.xml of cocotb 2.1 gives status, message, traceback and simulated time."""
     cases = {c.name: c for c in cocotb.read_results(LOGS / "cocotb-2.1.0-results.xml")}
     assert {name: c.status for name, c in cases.items()} == {
-        "good": Status.PASSED, "bad": Status.FAILED, "skipped": Status.SKIPPED,
-        "par/n=1": Status.FAILED, "par/n=2": Status.FAILED,
+        "good": Status.PASSED,
+        "bad": Status.FAILED,
+        "skipped": Status.SKIPPED,
+        "par/n=1": Status.FAILED,
+        "par/n=2": Status.FAILED,
     }
     assert cases["good"].sim_time_ns == 40 and cases["bad"].kind == "AssertionError"
     place = cocotb.failure_place(cases["bad"].traceback, Path("/project"))
@@ -27,11 +30,16 @@ def test_captured_results():
     assert cocotb.failure_place(sva.traceback, Path("/project")) is None
 
 
-@pytest.mark.parametrize("text", [
-    "", "<testsuites>", "<testsuites><testcase/></testsuites>",
-    "<!DOCTYPE x [<!ENTITY a 'b'>]><testsuites/>",
-    '<a><testcase classname="m" name="n" time="soon"/></a>',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<testsuites>",
+        "<testsuites><testcase/></testsuites>",
+        "<!DOCTYPE x [<!ENTITY a 'b'>]><testsuites/>",
+        '<a><testcase classname="m" name="n" time="soon"/></a>',
+    ],
+)
 def test_other_results_are_refused(text):
     """Anything but what cocotb writes is an error, entity tricks included."""
     with pytest.raises(ToolError):
@@ -48,8 +56,10 @@ def test_results_through_a_link_are_refused(tmp_path):
 def test_discovery(tmp_path):
     """Tests are listed once, by stage; an import error carries the module's traceback."""
     path = tmp_path / "tests.json"
-    tests = [{"module": "m", "name": n, "skip": False, "stage": s} for n, s in
-             (("late", 2), ("a", 0), ("a", 0))]
+    tests = [
+        {"module": "m", "name": n, "skip": False, "stage": s}
+        for n, s in (("late", 2), ("a", 0), ("a", 0))
+    ]
     path.write_text(json.dumps({"tests": tests}))
     assert [t.full for t in cocotb.read_discovery(path)] == ["m.a", "m.late"]
     path.write_text(json.dumps({"error": "SyntaxError: x", "traceback": "in line 3"}))

@@ -12,16 +12,31 @@ LOG = Path(__file__).parent / "logs" / "verilator-5.48-errors.log"
 
 
 def model(**changes):
-    return verilator.Model(**{
-        "top": "top", "sources": (Path("/project/a b.sv"),), "main": Path("/main.cpp"), **changes})
+    return verilator.Model(
+        **{
+            "top": "top",
+            "sources": (Path("/project/a b.sv"),),
+            "main": Path("/main.cpp"),
+            **changes,
+        }
+    )
 
 
 def test_command_line():
     """Parameters, macros, folders and coverage reach Verilator; kinds share a switch."""
     needs("verilator")
-    words = [str(word) for word in verilator.argv(
-        model(coverage=frozenset({"line", "branch"}), parameters={"W": "8"}, defines={"D": "1"},
-              includes=(Path("/project/inc"),)), Path("/out"))]
+    words = [
+        str(word)
+        for word in verilator.argv(
+            model(
+                coverage=frozenset({"line", "branch"}),
+                parameters={"W": "8"},
+                defines={"D": "1"},
+                includes=(Path("/project/inc"),),
+            ),
+            Path("/out"),
+        )
+    ]
     assert words[0].endswith("verilator_bin") and words[-1] == "/project/a b.sv"
     assert words.count("--coverage-line") == 1 and "--coverage-toggle" not in words
     assert {"-GW=8", "-DD=1", "-I/project/inc", "--assert", "--vpi"} <= set(words)
@@ -40,7 +55,10 @@ def test_errors():
     """Errors become findings with relative places; warnings and the closing line do not."""
     found = verilator.errors(LOG.read_text().splitlines(), Path("/project"))
     assert [(f.rule, str(f.location) if f.location else None) for f in found] == [
-        ("verilator", "rtl/a.sv:7:5"), ("UNSUPPORTED", "rtl/b.sv:12:3"), ("verilator", None)]
+        ("verilator", "rtl/a.sv:7:5"),
+        ("UNSUPPORTED", "rtl/b.sv:12:3"),
+        ("verilator", None),
+    ]
     assert found[0].message == "syntax error, unexpected endmodule, expecting ';'"
 
 

@@ -36,10 +36,16 @@ def test_lines_and_escapes():
     assert point.file == "/p/pró%\"'x.sv" and point.lines == (7, 8, 9, 12)
 
 
-@pytest.mark.parametrize("text", [
-    "", "nonsense", HEADER + "C 'broken\n", HEADER + entry(1, t="line", f="a"),
-    HEADER + entry(1, t="line", f="a", l="x"),
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        HEADER + "C 'broken\n",
+        HEADER + entry(1, t="line", f="a"),
+        HEADER + entry(1, t="line", f="a", l="x"),
+    ],
+)
 def test_damaged_files_are_refused(text):
     """A file that is not all there is an error: half a coverage would look like a whole one."""
     with pytest.raises(ToolError):
@@ -59,9 +65,19 @@ def test_merge_is_the_sum_of_runs():
     """Merging agrees with looking every point up in every run."""
     dice = random.Random(1)
     runs = [
-        [verilator_coverage.Point(
-            dice.choice(["line", "toggle"]), dice.choice("ab"), dice.randrange(1, 4), 0,
-            dice.choice("xy"), dice.choice("mn"), (1,), dice.randrange(3)) for _ in range(20)]
+        [
+            verilator_coverage.Point(
+                dice.choice(["line", "toggle"]),
+                dice.choice("ab"),
+                dice.randrange(1, 4),
+                0,
+                dice.choice("xy"),
+                dice.choice("mn"),
+                (1,),
+                dice.randrange(3),
+            )
+            for _ in range(20)
+        ]
         for _ in range(5)
     ]
     merged = verilator_coverage.merge(runs)

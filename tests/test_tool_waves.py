@@ -24,8 +24,10 @@ b10 !
 b0z !
 """
 FSM = Fsm(
-    signal="state_q", states=tuple(FsmState(name=n, value=v) for v, n in enumerate("ABC")),
-    arcs=(("A", "B"), ("B", "C"), ("C", "A"), ("A", "A")), reset_state="A",
+    signal="state_q",
+    states=tuple(FsmState(name=n, value=v) for v, n in enumerate("ABC")),
+    arcs=(("A", "B"), ("B", "C"), ("C", "A"), ("A", "A")),
+    reset_state="A",
 )
 
 
@@ -77,7 +79,12 @@ def test_missing_and_undeclared_arcs_are_found():
     machine = seen(((0, 0), (10, 1), (20, 0), (30, 3)))
     found = [(f.rule, f.message) for f in fsm_coverage.findings([machine])]
     assert [rule for rule, _ in found] == [
-        "fsm-state", "fsm-arc", "fsm-arc", "fsm-undeclared-arc", "fsm-unknown-state"]
+        "fsm-state",
+        "fsm-arc",
+        "fsm-arc",
+        "fsm-undeclared-arc",
+        "fsm-unknown-state",
+    ]
     assert "state C" in found[0][1] and "B -> A" in found[3][1] and "value 3" in found[4][1]
     share = fsm_coverage.share([machine])
     assert (share.hit, share.total) == (3, 6)

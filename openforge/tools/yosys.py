@@ -32,6 +32,7 @@ class Reading:
     includes: Sequence[Path] = ()
     defines: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    keep_hierarchy: bool = False
 
 
 def run_script(
@@ -81,6 +82,7 @@ def read_slang(reading: Reading, work: Path) -> str:
     Its words are in a file in `work`: slang understands quotes there, Yosys' command line has none.
     """
     words = ["--single-unit", "--allow-dup-initial-drivers", f"--top {_quoted(reading.top)}"]
+    words += ["--best-effort-hierarchy"] if reading.keep_hierarchy else []
     words += [f"-I {_quoted(folder)}" for folder in reading.includes]
     words += [f"-D {_quoted(f'{name}={value}')}" for name, value in reading.defines.items()]
     words += [f"-G {_quoted(f'{name}={value}')}" for name, value in reading.parameters.items()]
@@ -114,7 +116,7 @@ def read_verilog(reading: Reading, work: Path) -> str:
         words.append(f'"{path}"')
     top = _plain(reading.top)
     sets = [f"chparam -set {_plain(n)} {_plain(v)} {top}" for n, v in reading.parameters.items()]
-    return "\n".join([" ".join(words), *sets, f"hierarchy -check -top {top}", f"rename -top {top}"])
+    return "\n".join([" ".join(words), *sets])
 
 
 def _plain(text: str) -> str:

@@ -25,8 +25,8 @@ def main(argv: list[str]) -> int:
         return 0
     quiet = any(name == "-q" for name, _ in options)
     log = next((value for name, value in options if name in ("-l", "-L")), None)
-    commands = [command for name, value in options for command in _commands(name, value)]
-    commands += [_reading(name) for name in files]
+    commands = [_reading(name) for name in files]  # as in Yosys, files come before options
+    commands += [command for name, value in options for command in _commands(name, value)]
     if quiet:  # passes print to the C library's stdout: with -q only the log file gets it
         sink = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(sink, 1)

@@ -38,7 +38,9 @@ def run(params: SimulationSection, design: Design, folder: RunFolder) -> Result:
     """
     if not params.testbenches:
         return Result(
-            check="simulation", stage=Stage.SIMULATION, verdict=Verdict.SKIPPED,
+            check="simulation",
+            stage=Stage.SIMULATION,
+            verdict=Verdict.SKIPPED,
             reason=f"no benches are configured ({benches.FIELD} is empty)",
         )
     design.require_elaborated()
@@ -63,11 +65,14 @@ def _offers(
         events.log("Building the simulation model")
         simulation = simulators.for_python(params, design, work, jobs)
         with ThreadPoolExecutor(jobs) as pool:
-            tests = list(pool.map(
-                lambda pair: benches.discover(
-                    pair[1], simulation, design, work / "discovery" / f"{pair[0]}"),
-                enumerate(python),
-            ))
+            tests = list(
+                pool.map(
+                    lambda pair: benches.discover(
+                        pair[1], simulation, design, work / "discovery" / f"{pair[0]}"
+                    ),
+                    enumerate(python),
+                )
+            )
         offers += [(bench, simulation, tests[n]) for n, bench in enumerate(python)]
     for number, bench in enumerate(b for b in found if not b.python):
         events.log(f"Building the bench {bench.name}")
@@ -89,11 +94,16 @@ def _keep_waves(
 
 
 def _report(
-    params: SimulationSection, design: Design, folder: RunFolder, runs: Sequence[TestRun],
+    params: SimulationSection,
+    design: Design,
+    folder: RunFolder,
+    runs: Sequence[TestRun],
     kept: dict[int, str],
 ) -> Result:
     points = coverage.collect(
-        (test.points for test in runs), kinds=simulators.kinds(params), project=design.project_dir,
+        (test.points for test in runs),
+        kinds=simulators.kinds(params),
+        project=design.project_dir,
         benches=frozenset(test.planned.bench.path.resolve() for test in runs),
     )
     shares = coverage.shares(points)
@@ -117,7 +127,12 @@ def _report(
         *fsm_coverage.findings(machines),
     )
     return report.conclude(
-        params, design, runs, shares=shares, findings=findings, problems=problems,
+        params,
+        design,
+        runs,
+        shares=shares,
+        findings=findings,
+        problems=problems,
         cycles=coverage.cycles(points, design.clocks),
     )
 
@@ -125,7 +140,8 @@ def _report(
 def _last_cycles(runs: Sequence[TestRun], design: Design, work: Path) -> dict[int, int]:
     """The clock cycle (from 0) in which each failing test ended, where its waveform tells."""
     failing = [
-        (number, test.wave) for number, test in enumerate(runs)
+        (number, test.wave)
+        for number, test in enumerate(runs)
         if test.status is Status.FAILED and test.wave and test.planned.bench.python
     ]
     if not failing or not design.clocks:
@@ -137,6 +153,7 @@ def _last_cycles(runs: Sequence[TestRun], design: Design, work: Path) -> dict[in
         events.log(f"no clock cycles of the failures: {error}", "WARNING")
         return {}
     return {
-        number: rises - 1 for (number, _), (changes,) in zip(failing, found, strict=True)
+        number: rises - 1
+        for (number, _), (changes,) in zip(failing, found, strict=True)
         if changes and (rises := sum(value == 1 for _, value in changes)) > 0
     }

@@ -86,9 +86,13 @@ def discover(
     """
     work.mkdir(parents=True)
     ended = process.run(
-        simulation.start, cwd=work, log=work.with_suffix(".log"), limits=_LIMITS,
+        simulation.start,
+        cwd=work,
+        log=work.with_suffix(".log"),
+        limits=_LIMITS,
         env=cocotb.discovery_environment(simulation.top, bench.path.stem, folders(bench, design)),
-        readable=[*simulation.readable, design.project_dir], writable=[work],
+        readable=[*simulation.readable, design.project_dir],
+        writable=[work],
     )
     place = bench.path.relative_to(design.project_dir.resolve())
     if ended.outcome is not process.Outcome.EXITED:

@@ -35,7 +35,9 @@ def build(
         target = out / f"{source.stem}.o"
         process.run(
             [program("c++"), level, *common, f"-I{out}", "-c", source, "-o", target],
-            cwd=out, log=out.parent / f"{out.name}-{source.stem}.log", limits=_LIMITS,
+            cwd=out,
+            log=out.parent / f"{out.name}-{source.stem}.log",
+            limits=_LIMITS,
             writable=[out],
         ).expect(f"the C++ compiler, on the model's {source.name},")
         return target
@@ -49,8 +51,11 @@ def build(
     executable = out / "simulation"
     process.run(
         [program("c++"), "-o", executable, *compiled, *runtime, *link, "-lpthread"],
-        cwd=out, log=out.parent / f"{out.name}-link.log", limits=_LIMITS,
-        readable=sorted({path.parent for path in runtime}), writable=[out],
+        cwd=out,
+        log=out.parent / f"{out.name}-link.log",
+        limits=_LIMITS,
+        readable=sorted({path.parent for path in runtime}),
+        writable=[out],
     ).expect("the linker of the model")
     return executable
 
@@ -59,8 +64,14 @@ def _verilate(model: verilator.Model, out: Path, project: Path) -> None:
     log = out.parent / f"{out.name}-verilator.log"
     lines: list[str] = []
     ended = process.run(
-        verilator.argv(model, out), cwd=out, log=log, limits=_LIMITS, readable=[project],
-        env=verilator.environment(), writable=[out], on_line=lines.append,
+        verilator.argv(model, out),
+        cwd=out,
+        log=log,
+        limits=_LIMITS,
+        readable=[project],
+        env=verilator.environment(),
+        writable=[out],
+        on_line=lines.append,
     )
     if ended.outcome is process.Outcome.EXITED and ended.returncode == 1:
         found = verilator.errors(lines, project)

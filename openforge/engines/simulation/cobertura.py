@@ -37,16 +37,29 @@ def write(points: Iterable[Point]) -> str:
     files = _files(points)
     lines = _sum(file.line_counts for file in files.values())
     branches = _sum(file.branch_counts for file in files.values())
-    root = ET.Element("coverage", {
-        **_rates(lines, branches),
-        "lines-covered": str(lines[0]), "lines-valid": str(lines[1]),
-        "branches-covered": str(branches[0]), "branches-valid": str(branches[1]),
-        "complexity": "0", "version": "openforge", "timestamp": "0",
-    })
+    root = ET.Element(
+        "coverage",
+        {
+            **_rates(lines, branches),
+            "lines-covered": str(lines[0]),
+            "lines-valid": str(lines[1]),
+            "branches-covered": str(branches[0]),
+            "branches-valid": str(branches[1]),
+            "complexity": "0",
+            "version": "openforge",
+            "timestamp": "0",
+        },
+    )
     ET.SubElement(ET.SubElement(root, "sources"), "source").text = "."
-    package = ET.SubElement(ET.SubElement(root, "packages"), "package", {
-        "name": "design", **_rates(lines, branches), "complexity": "0",
-    })
+    package = ET.SubElement(
+        ET.SubElement(root, "packages"),
+        "package",
+        {
+            "name": "design",
+            **_rates(lines, branches),
+            "complexity": "0",
+        },
+    )
     classes = ET.SubElement(package, "classes")
     for name, file in sorted(files.items()):
         _class(classes, name, file)
@@ -69,16 +82,24 @@ def _files(points: Iterable[Point]) -> dict[str, _File]:
 
 
 def _class(parent: ET.Element, name: str, file: _File) -> None:
-    element = ET.SubElement(parent, "class", {
-        "name": PurePosixPath(name).stem, "filename": name,
-        **_rates(file.line_counts, file.branch_counts), "complexity": "0",
-    })
+    element = ET.SubElement(
+        parent,
+        "class",
+        {
+            "name": PurePosixPath(name).stem,
+            "filename": name,
+            **_rates(file.line_counts, file.branch_counts),
+            "complexity": "0",
+        },
+    )
     ET.SubElement(element, "methods")
     lines = ET.SubElement(element, "lines")
     for number, hits in sorted(file.lines.items()):
         branches = file.branches.get(number)
         attributes = {
-            "number": str(number), "hits": str(hits), "branch": str(bool(branches)).lower(),
+            "number": str(number),
+            "hits": str(hits),
+            "branch": str(bool(branches)).lower(),
         }
         if branches:
             taken = f"{100 * sum(branches) // len(branches)}% ({sum(branches)}/{len(branches)})"
@@ -95,6 +116,7 @@ def _sum(counts: Iterable[tuple[int, int]]) -> tuple[int, int]:
 
 def _rates(lines: tuple[int, int], branches: tuple[int, int]) -> dict[str, str]:
     """Rates from 0 to 1, rounded down; 1 where there is nothing to cover, as Cobertura has it."""
+
     def rate(counts: tuple[int, int]) -> str:
         return f"{(10_000 * counts[0] // counts[1]) / 10_000 if counts[1] else 1.0:.4f}"
 

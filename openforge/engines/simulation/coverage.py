@@ -30,7 +30,10 @@ class Share:
 
 
 def collect(
-    runs: Iterable[Iterable[Point]], *, kinds: frozenset[str], project: Path,
+    runs: Iterable[Iterable[Point]],
+    *,
+    kinds: frozenset[str],
+    project: Path,
     benches: frozenset[Path],
 ) -> tuple[Point, ...]:
     """The points of all `runs` added up: of `kinds`, and in files of the `project` but `benches`.
@@ -66,7 +69,13 @@ def cycles(points: Iterable[Point], clocks: Iterable[str]) -> int | None:
 def rows(points: Iterable[Point]) -> list[Mapping[str, Any]]:
     """The rows of the table ``coverage``."""
     return [
-        {"kind": p.kind, "name": p.name, "file": p.file, "line": p.line, "scope": p.module,
-         "hits": p.hits}
+        {
+            "kind": p.kind,
+            "name": p.name,
+            "file": p.file,
+            "line": p.line,
+            "scope": p.module,
+            "hits": p.hits,
+        }
         for p in points
     ]

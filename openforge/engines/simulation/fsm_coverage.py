@@ -38,9 +38,7 @@ class Machine:
         return tuple(dict.fromkeys(arc for arc in self.fsm.arcs if arc[0] != arc[1]))
 
 
-def measure(
-    design: Design, files: Sequence[Path], work: Path
-) -> tuple[Machine, ...]:
+def measure(design: Design, files: Sequence[Path], work: Path) -> tuple[Machine, ...]:
     """What `files` (waveforms of the design as top) show of the design's state machines.
 
     Raises ToolError when a waveform cannot be read or lacks a state register.
@@ -51,7 +49,8 @@ def measure(
     for file, found in zip(files, waves.read(files, signals, work), strict=True):
         resets = [
             (changes, reset)
-            for changes, reset in zip(found[len(machines):], design.resets, strict=True) if changes
+            for changes, reset in zip(found[len(machines) :], design.resets, strict=True)
+            if changes
         ]
         for machine, changes in zip(machines, found, strict=False):
             if changes is None:
@@ -63,9 +62,7 @@ def measure(
     return machines
 
 
-def observe(
-    machine: Machine, changes: Changes, resets: Sequence[tuple[Changes, Reset]]
-) -> None:
+def observe(machine: Machine, changes: Changes, resets: Sequence[tuple[Changes, Reset]]) -> None:
     """Count in `machine` what one waveform shows: states held and arcs taken outside of reset.
 
     Nothing counts before the first reset, if the waveform has one. A change at the very time at
@@ -119,7 +116,8 @@ def rows(machines: Iterable[Machine]) -> list[Mapping[str, Any]]:
     for machine in machines:
         place = machine.fsm.location
         common = {
-            "file": place.file if place else None, "line": place.line if place else None,
+            "file": place.file if place else None,
+            "line": place.line if place else None,
             "scope": machine.fsm.signal,
         }
         found += [
@@ -143,13 +141,22 @@ def findings(machines: Iterable[Machine]) -> tuple[Finding, ...]:
         strange = sorted(set(machine.arcs) - set(machine.declared_arcs))
         texts = [("fsm-state", f"no test reaches state {name}") for name in unseen]
         texts += [("fsm-arc", f"no test takes the arc {a} -> {b}") for a, b in missed]
-        texts += [("fsm-undeclared-arc", f"a test saw {a} -> {b}, which no case of the source "
-                   "declares") for a, b in strange]
-        texts += [("fsm-unknown-state", f"a test saw the value {value}, which is no declared state")
-                  for value in sorted(machine.unknown)]
+        texts += [
+            ("fsm-undeclared-arc", f"a test saw {a} -> {b}, which no case of the source declares")
+            for a, b in strange
+        ]
+        texts += [
+            ("fsm-unknown-state", f"a test saw the value {value}, which is no declared state")
+            for value in sorted(machine.unknown)
+        ]
         found += [
-            Finding(rule=rule, level=Level.WARNING, message=f"{fsm.signal}: {text}",
-                    location=fsm.location, tool="openforge")
+            Finding(
+                rule=rule,
+                level=Level.WARNING,
+                message=f"{fsm.signal}: {text}",
+                location=fsm.location,
+                tool="openforge",
+            )
             for rule, text in texts
         ]
     return tuple(found)
@@ -160,9 +167,7 @@ def signal_names(top: str, signal: str) -> list[str]:
     return [f"{top}.{signal}", f"TOP.{top}.{signal}", f"$rootio.{signal}", f"TOP.{signal}"]
 
 
-def _take(
-    machine: Machine, names: Mapping[int, str], old: int, new: int | None
-) -> None:
+def _take(machine: Machine, names: Mapping[int, str], old: int, new: int | None) -> None:
     if new is not None and old in names and new in names:
         machine.arcs[names[old], names[new]] += 1
 
@@ -179,7 +184,9 @@ def _asserted(level: int | None, reset: Reset) -> bool:
 
 
 def _active(
-    levels: Sequence[int | None], resets: Sequence[tuple[Changes, Reset]], *,
+    levels: Sequence[int | None],
+    resets: Sequence[tuple[Changes, Reset]],
+    *,
     asynchronous: bool = False,
 ) -> bool:
     """Whether one of the resets is asserted; if `asynchronous`, of those that need no clock."""

@@ -15,7 +15,9 @@ def missed(params: SimulationSection, shares: Mapping[str, Share]) -> tuple[Find
     """A finding for each goal that is not reached."""
     return tuple(
         Finding(
-            rule="coverage-goal", level=Level.ERROR, tool="openforge",
+            rule="coverage-goal",
+            level=Level.ERROR,
+            tool="openforge",
             message=f"{kind} coverage is {share.percent} % ({share.hit} of {share.total}), "
             f"the goal is {goal:g} %",
         )

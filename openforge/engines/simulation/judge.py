@@ -45,7 +45,12 @@ class Judgement:
 
 
 def judge(
-    planned: Planned, ended: Completed, errors: Sequence[str], *, finished: bool, folder: Path,
+    planned: Planned,
+    ended: Completed,
+    errors: Sequence[str],
+    *,
+    finished: bool,
+    folder: Path,
     project: Path,
 ) -> Judgement:
     """Judge a run from how it `ended` and what it left in `folder`.
@@ -89,7 +94,8 @@ def _python(
     if not ended.ok:
         return Judgement(
             Status.CRASHED,
-            f"the test said '{worst.status}', then the simulator {_how(ended)}", tail,
+            f"the test said '{worst.status}', then the simulator {_how(ended)}",
+            tail,
         )
     status = Status.SKIPPED if worst.status is cocotb.Status.SKIPPED else Status.PASSED
     return Judgement(status, worst.message, sim_time_ns=time)
@@ -123,8 +129,11 @@ def _simulator_error(
     full = next((m for m in same if Path(m["file"]).is_relative_to(project)), None)
     file = Path(full["file"]).relative_to(project).as_posix() if full else Path(first["file"]).name
     return Judgement(
-        Status.FAILED, first["message"] or errors[0].strip(), tail,
-        Location(file=file, line=int(first["line"])), time,
+        Status.FAILED,
+        first["message"] or errors[0].strip(),
+        tail,
+        Location(file=file, line=int(first["line"])),
+        time,
     )
 
 

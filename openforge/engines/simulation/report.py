@@ -18,7 +18,9 @@ from openforge.model import Finding, Level, Metric, Result, Stage, State, Verdic
 
 _BROKEN = (Status.TIMEOUT, Status.CRASHED)
 _RULES = {
-    Status.FAILED: "test-failed", Status.TIMEOUT: "test-timeout", Status.CRASHED: "test-crashed",
+    Status.FAILED: "test-failed",
+    Status.TIMEOUT: "test-timeout",
+    Status.CRASHED: "test-crashed",
 }
 
 
@@ -26,10 +28,15 @@ def test_rows(runs: Sequence[TestRun], kept: Mapping[int, str]) -> list[Mapping[
     """The rows of the table ``tests``; `kept` has the artifact names of waveforms, by number."""
     return [
         {
-            "module": run.planned.bench.name, "name": run.planned.name, "seed": run.planned.seed,
-            "status": run.status.value, "duration_s": run.duration_s,
-            "sim_time_ns": run.judgement.sim_time_ns, "message": run.judgement.message,
-            "traceback": run.judgement.traceback, "waveform": kept.get(number),
+            "module": run.planned.bench.name,
+            "name": run.planned.name,
+            "seed": run.planned.seed,
+            "status": run.status.value,
+            "duration_s": run.duration_s,
+            "sim_time_ns": run.judgement.sim_time_ns,
+            "message": run.judgement.message,
+            "traceback": run.judgement.traceback,
+            "waveform": kept.get(number),
         }
         for number, run in enumerate(runs)
     ]
@@ -45,23 +52,36 @@ def test_findings(
         if rule is None:
             continue
         when = f" in cycle {cycles[number]}" if number in cycles else ""
-        found.append(Finding(
-            rule=rule, level=Level.ERROR, tool="simulation",
-            message=f"{run.planned}: {run.status}{when}: {run.judgement.message}",
-            location=run.judgement.location,
-            evidence=(f"artifacts/{kept[number]}",) if number in kept else (),
-        ))
+        found.append(
+            Finding(
+                rule=rule,
+                level=Level.ERROR,
+                tool="simulation",
+                message=f"{run.planned}: {run.status}{when}: {run.judgement.message}",
+                location=run.judgement.location,
+                evidence=(f"artifacts/{kept[number]}",) if number in kept else (),
+            )
+        )
         if run.unstable:
-            found.append(Finding(
-                rule="test-nondeterministic", level=Level.WARNING, tool="simulation",
-                message=f"{run.planned}: run twice with the same seed it {run.unstable}",
-            ))
+            found.append(
+                Finding(
+                    rule="test-nondeterministic",
+                    level=Level.WARNING,
+                    tool="simulation",
+                    message=f"{run.planned}: run twice with the same seed it {run.unstable}",
+                )
+            )
     return tuple(found)
 
 
 def conclude(
-    params: SimulationSection, design: Design, runs: Sequence[TestRun], *,
-    shares: Mapping[str, Share], findings: Iterable[Finding], cycles: int | None,
+    params: SimulationSection,
+    design: Design,
+    runs: Sequence[TestRun],
+    *,
+    shares: Mapping[str, Share],
+    findings: Iterable[Finding],
+    cycles: int | None,
     problems: Sequence[str],
 ) -> Result:
     """The result of the check. `problems` say what could not be measured."""
@@ -70,15 +90,23 @@ def conclude(
     unmeasured = (*problems, *goals.unmeasured(params, shares))
     state, verdict, reason = _verdict(runs, counts, missed, unmeasured)
     return Result(
-        check="simulation", stage=Stage.SIMULATION, state=state, verdict=verdict, reason=reason,
-        findings=(*findings, *missed), bounds=(_bound(params, runs, cycles),),
-        assumptions=_assumptions(params, design, runs), metrics=_metrics(counts, shares, cycles),
+        check="simulation",
+        stage=Stage.SIMULATION,
+        state=state,
+        verdict=verdict,
+        reason=reason,
+        findings=(*findings, *missed),
+        bounds=(_bound(params, runs, cycles),),
+        assumptions=_assumptions(params, design, runs),
+        metrics=_metrics(counts, shares, cycles),
         summary=_summary(counts, shares),
     )
 
 
 def _verdict(
-    runs: Sequence[TestRun], counts: Counter[Status], missed: Sequence[Finding],
+    runs: Sequence[TestRun],
+    counts: Counter[Status],
+    missed: Sequence[Finding],
     unmeasured: Sequence[str],
 ) -> tuple[State, Verdict | None, str]:
     broken = [run for run in runs if run.status in _BROKEN]
@@ -141,6 +169,7 @@ def _summary(counts: Counter[Status], shares: Mapping[str, Share]) -> dict[str, 
     """The fields of the REST contract; a test without a verdict counts as failed there."""
     bad = counts[Status.FAILED] + sum(counts[status] for status in _BROKEN)
     return {
-        "tests_passed": counts[Status.PASSED], "tests_failed": bad,
+        "tests_passed": counts[Status.PASSED],
+        "tests_failed": bad,
         "coverage": {kind: share.percent for kind, share in shares.items()},
     }

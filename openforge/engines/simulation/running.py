@@ -54,7 +54,11 @@ def cores() -> int:
 
 
 def run_all(
-    runs: Sequence[Planned], params: SimulationSection, design: Design, folder: RunFolder, *,
+    runs: Sequence[Planned],
+    params: SimulationSection,
+    design: Design,
+    folder: RunFolder,
+    *,
     trace: bool,
 ) -> tuple[TestRun, ...]:
     """Run every planned test; the results are in the order of `runs`."""
@@ -64,7 +68,11 @@ def run_all(
     with ThreadPoolExecutor(cores()) as pool:
         futures = {
             pool.submit(
-                _run_twice, planned, params, design, folder.work / "tests" / f"{number}",
+                _run_twice,
+                planned,
+                params,
+                design,
+                folder.work / "tests" / f"{number}",
                 trace=trace,
             ): number
             for number, planned in enumerate(runs)
@@ -111,16 +119,29 @@ def _run(
     listener = _Listener(planned)
     simulation = planned.simulation
     limits = process.Limits(
-        timeout_s=params.timeout_seconds, memory_bytes=MEMORY_BYTES, log_bytes=_LOG_BYTES,
+        timeout_s=params.timeout_seconds,
+        memory_bytes=MEMORY_BYTES,
+        log_bytes=_LOG_BYTES,
         processes=64,
     )
     ended = process.run(
         [*simulation.start, *(simulation.trace if trace else ()), *_plusargs(planned, params)],
-        cwd=work, log=_log(work), limits=limits, env=_environment(planned, design),
-        readable=[*simulation.readable, design.project_dir], writable=[work], on_line=listener,
+        cwd=work,
+        log=_log(work),
+        limits=limits,
+        env=_environment(planned, design),
+        readable=[*simulation.readable, design.project_dir],
+        writable=[work],
+        on_line=listener,
     )
-    judgement = judge(planned, ended, listener.errors, finished=listener.finished, folder=work,
-                      project=design.project_dir)
+    judgement = judge(
+        planned,
+        ended,
+        listener.errors,
+        finished=listener.finished,
+        folder=work,
+        project=design.project_dir,
+    )
     points: tuple[verilator_coverage.Point, ...] = ()
     if simulation.coverage and judgement.status in (Status.PASSED, Status.FAILED):
         try:
@@ -144,8 +165,11 @@ def _environment(planned: Planned, design: Design) -> dict[str, str]:
     if planned.test is None:
         return {}
     return cocotb.test_environment(
-        planned.simulation.top, planned.bench.path.stem, folders(planned.bench, design),
-        planned.test, planned.seed,
+        planned.simulation.top,
+        planned.bench.path.stem,
+        folders(planned.bench, design),
+        planned.test,
+        planned.seed,
     )
 
 

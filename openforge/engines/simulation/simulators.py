@@ -41,8 +41,12 @@ def for_python(params: SimulationSection, design: Design, work: Path, jobs: int)
     if params.tool == "icarus":
         return _icarus(design, work / "icarus", design.top, None)
     model = verilator.Model(
-        top=design.top, main=cocotb.verilator_main(), sources=_sources(design),
-        includes=design.includes, defines=design.defines, parameters=design.parameters,
+        top=design.top,
+        main=cocotb.verilator_main(),
+        sources=_sources(design),
+        includes=design.includes,
+        defines=design.defines,
+        parameters=design.parameters,
         coverage=kinds(params),
     )
     executable = build(
@@ -58,9 +62,14 @@ def for_bench(
     if params.tool == "icarus":
         return _icarus(design, out, bench.stem, bench)
     model = verilator.Model(
-        top=bench.stem, main=verilator_runtime.COMPAT / "bench_main.cpp",
-        sources=(*_sources(design), bench), includes=design.includes, defines=design.defines,
-        coverage=kinds(params), timing=True, vpi=False,
+        top=bench.stem,
+        main=verilator_runtime.COMPAT / "bench_main.cpp",
+        sources=(*_sources(design), bench),
+        includes=design.includes,
+        defines=design.defines,
+        coverage=kinds(params),
+        timing=True,
+        vpi=False,
     )
     executable = build(model, out, project=design.project_dir, jobs=jobs)
     return _verilated(model, executable)
@@ -73,8 +82,11 @@ def _sources(design: Design) -> tuple[Path, ...]:
 def _verilated(model: verilator.Model, executable: Path) -> Simulation:
     coverage = ("+verilator+coverage+file+coverage.dat",) if model.coverage else ()
     return Simulation(
-        top=model.top, start=(executable, *coverage), trace=("--trace",),
-        readable=(executable.parent,), coverage=bool(model.coverage),
+        top=model.top,
+        start=(executable, *coverage),
+        trace=("--trace",),
+        readable=(executable.parent,),
+        coverage=bool(model.coverage),
     )
 
 
@@ -83,14 +95,22 @@ def _icarus(design: Design, out: Path, top: str, bench: Path | None) -> Simulati
     dumper, compiled = out / "dump.sv", out / "simulation.vvp"
     dumper.write_text(icarus.dumper_source(top), encoding="utf-8")
     model = verilator.Model(
-        top=top, main=dumper, parameters=design.parameters if bench is None else None,
+        top=top,
+        main=dumper,
+        parameters=design.parameters if bench is None else None,
         sources=(*_sources(design), *([bench] if bench else [])),
-        includes=design.includes, defines=design.defines,
+        includes=design.includes,
+        defines=design.defines,
     )
     lines: list[str] = []
     ended = process.run(
-        icarus.build_argv(model, compiled, dumper), cwd=out, log=out.parent / f"{out.name}.log",
-        limits=_LIMITS, readable=[design.project_dir], writable=[out], on_line=lines.append,
+        icarus.build_argv(model, compiled, dumper),
+        cwd=out,
+        log=out.parent / f"{out.name}.log",
+        limits=_LIMITS,
+        readable=[design.project_dir],
+        writable=[out],
+        on_line=lines.append,
     )
     if ended.outcome is process.Outcome.EXITED and ended.returncode != 0:
         found = icarus.errors(lines, design.project_dir)
@@ -103,7 +123,10 @@ def _icarus(design: Design, out: Path, top: str, bench: Path | None) -> Simulati
     if not ended.expect("Icarus Verilog").ok or not compiled.is_file():
         raise OpenForgeError(f"Icarus Verilog left no simulation (log: {ended.log})")
     return Simulation(
-        top=top, start=tuple(icarus.run_argv(compiled, python_tests=bench is None)),
-        trace=(f"+{icarus.DUMPER}",), readable=(out,), coverage=False,
+        top=top,
+        start=tuple(icarus.run_argv(compiled, python_tests=bench is None)),
+        trace=(f"+{icarus.DUMPER}",),
+        readable=(out,),
+        coverage=False,
         unfinished="" if bench is None else icarus.UNFINISHED,
     )

@@ -49,6 +49,8 @@ class _Facts:
         for index, block in enumerate(self.blocks):
             if "Always" in str(block.procedureKind):
                 block.visit(lambda node, index=index: self._visit(node, index))
+        for right in self.drivers.values():
+            right.visit(lambda node: self._visit(node, -1))
 
     def _visit(self, node: Any, block: int) -> None:
         name = kind(node)
@@ -87,6 +89,17 @@ class _Facts:
         name, found = key(left), constant(right)
         if name and found:
             self.compared.setdefault(name, {}).setdefault(found[1], found[0])
+
+    def sources(self, whole: str) -> list[Any]:
+        """All that the variable `whole`, or a part of it, is assigned."""
+        parts = (f"{whole}.", f"{whole}[")
+        found = [
+            node.right
+            for name, nodes in self.assigned.items()
+            if name == whole or name.startswith(parts)
+            for node in nodes
+        ]
+        return [*found, *([self.drivers[whole]] if whole in self.drivers else [])]
 
     def candidates(self) -> list[tuple[str, str, Any, dict[int, str]]]:
         """Key, variable, symbol and named values of what may be a state register."""
@@ -144,10 +157,8 @@ class _Machine:
             sources = {
                 source
                 for whole in new
-                for name, nodes in self._facts.assigned.items()
-                if name == whole or name.startswith((f"{whole}.", f"{whole}["))
-                for node in nodes
-                for source in _leaves(node.right)
+                for expression in self._facts.sources(whole)
+                for source in _leaves(expression)
             }
             new = {s for s in sources if s in self._facts.writers or s in self._facts.drivers}
             new -= related
@@ -160,11 +171,10 @@ class _Machine:
     def _constants(self, related: set[str]) -> dict[int, str]:
         """Value -> name of the constants that the register is compared with or loaded from."""
         found = dict(self._facts.compared.get(self._key, {}))
-        for name, nodes in self._facts.assigned.items():
-            if name == self._key or name in related:
-                for node in nodes:
-                    for label, value in _named(node.right):
-                        found.setdefault(value, label)
+        for name in (self._key, *sorted(related)):
+            for expression in self._facts.sources(name):
+                for label, value in _named(expression):
+                    found.setdefault(value, label)
         return found
 
     def answer(self, walk: Any, places: Any) -> dict[str, Any] | None:

@@ -197,7 +197,7 @@ class Walk:
     def _register(self, symbol: Any) -> None:
         if kind(symbol) not in ("VariableSymbol", "NetSymbol"):
             return
-        if kind(symbol.parentScope) == "StatementBlockSymbol":  # a local variable
+        if symbol.parentScope.isProceduralContext:  # a local variable
             return
         name = self.below(symbol.hierarchicalPath)
         self.registers.setdefault(

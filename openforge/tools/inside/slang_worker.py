@@ -169,7 +169,7 @@ def elaborate(request):
     foreign = outside(manager, request)
     answer = {
         "diagnostics": foreign or before + diagnostics(slang.diagEngine, places, found),
-        "modules": sorted(known),
+        "modules": [] if foreign else sorted(known),
         "elaborated": False,
         "files": sorted(str(path) for path in files(manager)),
     }
