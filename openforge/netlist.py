@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -84,10 +85,24 @@ def _make(design: Design, work: Path, result: Path, flatten: bool) -> None:
             text = result.read_bytes()
             text = yosys.relative_json(text, cwd=work, project=design.project_dir)
             result.write_bytes(text)
+            _compare_ports(design, text)
             if refused:
                 events.log(f"The netlist was made with Yosys' {name} instead", "WARNING")
             return
     raise DesignError("Yosys cannot make a netlist of the design\n" + "\n".join(refused))
+
+
+def _compare_ports(design: Design, text: bytes) -> None:
+    """Refuse a netlist of another design: Yosys 0.70 may leave parameters at their defaults."""
+    top = json.loads(text)["modules"].get(design.top, {"ports": {}})
+    found = {name: len(port["bits"]) for name, port in top["ports"].items()}
+    wanted = {port.name: port.width for port in design.ports}
+    if found != wanted:
+        odd = sorted(set(found.items()) ^ set(wanted.items()))
+        raise DesignError(
+            f"Yosys made a netlist whose ports are not those of '{design.top}': "
+            f"{', '.join(name for name, _ in odd[:5])}"
+        )
 
 
 def _script(read: str, top: str, result: str, flatten: bool) -> str:
