@@ -68,8 +68,8 @@ def check(record: CheckRecord) -> dict[str, Any]:
         "files": manifest.files if manifest else (),
         "findings": [_finding(f) for f in found if f.waived_by is None],
         "waived": [_finding(f) for f in found if f.waived_by is not None],
-        "tests": record.table("tests").to_dict("records"),
-        "properties": record.table("properties").to_dict("records"),
+        "tests": _rows(record.table("tests")),
+        "properties": _rows(record.table("properties")),
         "coverage": coverage(record),
         "test_plot": _test_plot(record),
     }
@@ -95,13 +95,22 @@ def coverage(record: CheckRecord) -> dict[str, Any]:
         "files": files,
         "kinds": sorted({kind for file in files for kind in file["kinds"]}),
         "plot": plots.coverage(percent, goals),
-        "open": open_points.head(_MAX_UNCOVERED).to_dict("records"),
+        "open": _rows(open_points.head(_MAX_UNCOVERED)),
     }
 
 
 def _reached(points: pd.DataFrame) -> str:
     """Share of points that were hit, and how many there are."""
     return f"{100.0 * float((points['hits'] > 0).mean()):.1f} % of {len(points)}"
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, with None where there is no value (pandas has NaN there)."""
+    whole = frame.astype(object)
+    return [
+        {str(k): v for k, v in r.items()}
+        for r in whole.where(frame.notna(), None).to_dict("records")
+    ]
 
 
 def _declared(name: str) -> dict[str, str]:

@@ -119,7 +119,7 @@ def test_a_broken_design_fails_with_the_place(project, workspace):
         (["show", "job_nothing"], "no job"),
         (["init", "{project}"], "not empty"),
         (["init", "{empty}/x", "--template", "nosuch"], "minimal"),
-        (["sql", "select * from nosuch"], "refused"),
+        (["sql", "select * from nosuch"], "nosuch"),
         (["config", "validate", "{empty}"], "there is no openforge.yaml"),
     ],
 )
