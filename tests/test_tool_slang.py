@@ -68,7 +68,10 @@ def test_a_define_that_is_no_name_is_an_error(request_for, tmp_path):
 
 def test_a_worker_that_runs_into_a_limit_is_an_error(request_for, tmp_path, monkeypatch):
     """Time that runs out is no answer."""
-    monkeypatch.setattr(slang, "_LIMITS", process.Limits(timeout_s=0.0))
+    endless = tmp_path / "endless.py"
+    endless.write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setattr(slang, "WORKER", endless)
+    monkeypatch.setattr(slang, "_LIMITS", process.Limits(timeout_s=0.3))
     with pytest.raises(ToolError, match="slang could not elaborate the design: timeout"):
         slang.elaborate(request_for("module top; endmodule"), readable=[tmp_path])
 

@@ -83,12 +83,15 @@ def test_a_script_that_fails_names_error_and_place(tmp_path):
     assert caught.value.log == tmp_path / "y.log"
 
 
-def test_a_script_that_never_ends_is_ended(folder):
+def test_a_script_that_never_ends_is_ended(folder, monkeypatch):
     """The time limit is a ToolTimeout, not a failure of the design."""
+    endless = folder / "endless.py"
+    endless.write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setattr(yosys, "SHIM", endless)
     with pytest.raises(ToolTimeout):
         yosys.run_script(
             "read_verilog a.v", cwd=folder, log=folder / "y.log", writable=[folder],
-            limits=Limits(timeout_s=0.0),
+            limits=Limits(timeout_s=0.3),
         )  # fmt: skip
 
 
