@@ -1,13 +1,16 @@
 """The results database: a DuckDB index over the run folders, which are the record.
 
-Only this module knows DuckDB. Its file is opened for one transaction at a time, under a lock that
-all processes share; a database that is lost or damaged is built again from the folders.
+Only this module knows DuckDB. DuckDB locks its file for a whole process, so nobody keeps it open:
+every access takes a lock that all processes share, opens the file, does one transaction or one
+query, and closes it. A database that is lost or damaged is built again from the folders.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,80 +19,80 @@ import duckdb
 import filelock
 import pyarrow as pa
 
-from openforge.errors import OpenForgeError
-from openforge.record import CheckRecord, JobRecord
+from openforge import events
+from openforge.errors import NotFound, OpenForgeError
+from openforge.record import JobRecord, read_job
+from openforge.results_schema import SCHEMAS, rows_of, same_columns, statements
 from openforge.settings import Settings
-from openforge.tables import TABLES
 from openforge.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DATABASE = "results.duckdb"
+DATABASE, LOCK = "results.duckdb", "results.lock.db"
 _LOCK_TIMEOUT_S = 60.0
-_TEXT, _FLOAT, _INT = pa.string(), pa.float64(), pa.int64()
-
-_KEYS = (
-    pa.field("job", _TEXT, metadata={"description": "job id"}),
-    pa.field("check", _TEXT, metadata={"description": "check of the job"}),
+_BATCH = 64  # jobs a transaction: DuckDB likes few large inserts, memory does not
+_CLOSED: Mapping[str, Any] = {
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+    "lock_configuration": "true",
+}
+_UNREADABLE = (OSError, ValueError, KeyError, pa.ArrowException)  # ValueError: pydantic's, too
+_DAMAGE = (
+    duckdb.FatalException,
+    duckdb.InternalException,
+    duckdb.IOException,
+    duckdb.SerializationException,
+)
+_NOT_DAMAGE = (  # words of DuckDB 2.0's IOException for a file that is sound, but not usable now
+    "Could not set lock",
+    "No space left",
+    "Permission denied",
+    "Read-only file system",
+    "File too large",
+    "Disk quota exceeded",
 )
 
 
-def _field(name: str, kind: pa.DataType, description: str) -> pa.Field:
-    return pa.field(name, kind, metadata={"description": description})
+class _Damaged(Exception):
+    """The database file cannot be read, or was written by another version."""
 
 
-SCHEMAS: dict[str, pa.Schema] = {
-    "jobs": pa.schema(
-        [
-            _KEYS[0],
-            _field("project", _TEXT, "name of the project"),
-            _field("status", _TEXT, "verdict of the whole, or its state when it is not done"),
-            _field("state", _TEXT, "done, error or cancelled"),
-            _field("stages", _TEXT, "stages asked for, separated by blanks"),
-            _field("submitted_at", _TEXT, "ISO 8601, UTC"),
-            _field("started_at", _TEXT, "ISO 8601, UTC"),
-            _field("finished_at", _TEXT, "ISO 8601, UTC"),
-            _field("duration_s", _FLOAT, "from start to finish, seconds"),
-            _field("error", _TEXT, "why the job as a whole ended in error"),
-        ]
-    ),
-    "checks": pa.schema(
-        [
-            *_KEYS,
-            _field("stage", _TEXT, "stage of the check"),
-            _field("state", _TEXT, "done, error or cancelled"),
-            _field("verdict", _TEXT, "passed, failed, inconclusive, skipped; null without one"),
-            _field("status", _TEXT, "the verdict when done, the state otherwise"),
-            _field("reason", _TEXT, "why it did not pass"),
-            _field("duration_s", _FLOAT, "seconds"),
-            _field("design_hash", _TEXT, "SHA-256 of the design"),
-            _field("seed", _INT, "seed, null where there is none"),
-            _field("error", _TEXT, "what went wrong, empty when nothing did"),
-        ]
-    ),
-    **{name: pa.schema([*_KEYS, *schema]) for name, schema in TABLES.items()},
-}
+@dataclass(frozen=True)
+class Reindexed:
+    """What `reindex` did: how many jobs are in the database, and which folders are not, and why."""
+
+    jobs: int
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.jobs} jobs indexed", *(f"left out: {p}" for p in self.problems)])
 
 
 def index(workspace: Path, job: JobRecord) -> None:
     """Put a job that has ended into the database, exactly once however often it is called.
 
-    Raises OpenForgeError when the database cannot be written (the run folders are not affected).
+    Raises OpenForgeError when the job's folder cannot be read or the database cannot be written;
+    the run folders are not affected, and the next `sql` tries again.
     """
-    if job.state.final:
-        with _locked(workspace), _open(workspace) as connection:
-            _insert(connection, [job])
+    if not job.state.final:
+        return
+    try:
+        rows = rows_of(job)
+    except _UNREADABLE as error:
+        raise OpenForgeError(f"cannot index job {job.id}: {error}") from error
+    with _locked(workspace, exclusive=True):
+        try:
+            with _open(workspace) as connection:
+                _insert(connection, [rows])
+        except _Damaged as damage:
+            _restore(workspace, damage)
 
 
-def reindex(workspace: Path) -> str:
-    """Build the database again from the run folders; says how many jobs are in it."""
-    jobs = [job for job in Workspace(workspace).jobs() if job.state.final]
-    with _locked(workspace):
-        _set_aside(workspace / DATABASE)
-        with _connect(workspace / DATABASE) as connection:
-            _insert(connection, jobs)
-    return f"{len(jobs)} jobs indexed"
+def reindex(workspace: Path) -> Reindexed:
+    """Build the database again from the run folders; damaged folders are left out and named."""
+    with _locked(workspace, exclusive=True):
+        return _rebuild(workspace)
 
 
 def sql(query: str, workspace: Path | None = None) -> pd.DataFrame:
@@ -100,17 +103,16 @@ def sql(query: str, workspace: Path | None = None) -> pd.DataFrame:
     that DuckDB refuses.
     """
     root = workspace or Settings().workspace
-    ended = [job for job in Workspace(root).jobs() if job.state.final]
-    with _locked(root):
-        with _open(root) as connection:
-            known = {row[0] for row in connection.execute("select job from jobs").fetchall()}
-            _insert(connection, [job for job in ended if job.id not in known])
-        closed: dict[str, Any] = {"enable_external_access": "false", "lock_configuration": "true"}
-        with duckdb.connect(str(root / DATABASE), read_only=True, config=closed) as connection:
-            try:
-                return connection.execute(query).df()
-            except duckdb.Error as error:
-                raise OpenForgeError(f"the query was refused: {error}") from None
+    try:
+        _catch_up(root)
+        return _ask(root, query)
+    except _Damaged as damage:
+        with _locked(root, exclusive=True):
+            _restore(root, damage)
+        try:
+            return _ask(root, query)
+        except _Damaged as again:
+            raise OpenForgeError(f"the query cannot be answered: {again}") from again
 
 
 def tables_markdown() -> str:
@@ -118,133 +120,174 @@ def tables_markdown() -> str:
     parts = [
         '# Tables\n\n`openforge sql "..."`, or `openforge.sql("...")` in Python, asks these '
         "tables. The same tables, without `job` and `check`, are Parquet files in `tables/` of "
-        "each run folder.\n"
+        "each run folder. Generated from the code by `openforge.results.tables_markdown()`.\n"
     ]
     for name, schema in SCHEMAS.items():
         rows = (
             f"| `{f.name}` | {f.type} | {f.metadata[b'description'].decode()} |" for f in schema
         )
-        parts.append(
-            f"## {name}\n\n| column | type | is |\n|---|---|---|\n" + "\n".join(rows) + "\n"
-        )
+        head = f"## {name}\n\n| column | type | is |\n|---|---|---|\n"
+        parts.append(head + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
 
+def _catch_up(root: Path) -> None:
+    """Index what ended since: at least the last run of a process that was killed."""
+    with _locked(root, exclusive=False):
+        settled, interrupted = _known(root)
+    fresh, problems = [], []
+    for path in _job_folders(root):
+        if path.name in settled:
+            continue
+        try:
+            job = read_job(path)
+            if job.state.final and not (path.name in interrupted and not job.file.state.final):
+                fresh.append(rows_of(job))
+        except (NotFound, *_UNREADABLE) as error:
+            problems.append(f"{path.name}: {error}")
+    if problems:
+        events.log(f"not in the results database: {'; '.join(problems)}", "WARNING")
+    if fresh or not (root / DATABASE).exists():
+        with _locked(root, exclusive=True), _open(root) as connection:
+            _insert(connection, fresh)
+
+
+def _known(root: Path) -> tuple[set[str], set[str]]:
+    """Ids of the jobs in the database: those that ended, and those whose runner was killed.
+
+    The second kind is looked at again: a queued job looks abandoned until its runner starts.
+    """
+    if not (root / DATABASE).exists():
+        return set(), set()
+    with _connected(root / DATABASE, read_only=True) as connection:
+        if not same_columns(connection):
+            raise _Damaged("it was written by another version")
+        found = connection.execute("select job, finished_at is null from jobs").fetchall()
+    return {job for job, gone in found if not gone}, {job for job, gone in found if gone}
+
+
+def _ask(root: Path, query: str) -> pd.DataFrame:
+    with (
+        _locked(root, exclusive=False),
+        _connected(root / DATABASE, read_only=True, config=dict(_CLOSED)) as connection,
+    ):
+        try:
+            answer = connection.execute(query)
+            if answer is None:
+                raise OpenForgeError("the query is empty; write e.g. select * from jobs")
+            return answer.df()
+        except duckdb.Error as error:
+            if _is_damage(error):
+                raise
+            raise OpenForgeError(f"the query was refused: {error}") from None
+
+
 @contextlib.contextmanager
-def _locked(workspace: Path) -> Iterator[None]:
+def _locked(workspace: Path, *, exclusive: bool) -> Iterator[None]:
+    """Hold the lock of the database against all other processes and threads."""
     try:
         workspace.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(workspace / f"{DATABASE}.lock", timeout=_LOCK_TIMEOUT_S):
-            yield
+        lock = filelock.ReadWriteLock(workspace / LOCK, is_singleton=False)
+        with contextlib.closing(lock):
+            take = lock.write_lock if exclusive else lock.read_lock
+            with take(timeout=_LOCK_TIMEOUT_S):
+                yield
     except filelock.Timeout:
         raise OpenForgeError("the results database is busy; try again") from None
+    except (OSError, sqlite3.Error) as error:
+        raise OpenForgeError(f"cannot use the results database in {workspace}: {error}") from error
+
+
+@contextlib.contextmanager
+def _connected(path: Path, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection; what goes wrong with the file is _Damaged or an OpenForgeError."""
+    try:
+        with duckdb.connect(str(path), **options) as connection:
+            yield connection
+    except duckdb.Error as error:
+        if _is_damage(error):
+            raise _Damaged(str(error)) from error
+        raise OpenForgeError(f"cannot use the results database {path}: {error}") from error
+
+
+def _is_damage(error: duckdb.Error) -> bool:
+    """Whether the file is at fault; a bad checksum is a plain duckdb.Error in DuckDB 2.0."""
+    words = str(error)
+    damaged = isinstance(error, _DAMAGE) or words.startswith("Corrupt database file")
+    return damaged and not any(said in words for said in _NOT_DAMAGE)
 
 
 @contextlib.contextmanager
 def _open(workspace: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The database, for writing; one that cannot be opened is set aside and built again."""
-    path = workspace / DATABASE
-    fresh = not path.exists()
-    try:
-        connection = _connect(path)
-    except duckdb.Error:
-        _set_aside(path)
-        fresh, connection = True, _connect(path)
-    with connection:
-        if fresh:
-            ended = (job for job in Workspace(workspace).jobs() if job.state.final)
-            _insert(connection, list(ended))
+    """The database, for writing, made if it is not there. The lock must be held."""
+    with _connected(workspace / DATABASE) as connection:
+        for statement in statements():
+            connection.execute(statement)
+        if not same_columns(connection):
+            raise _Damaged("it was written by another version")
         yield connection
 
 
-def _connect(path: Path) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(str(path))
-    for name, schema in SCHEMAS.items():
-        empty = schema.empty_table()
-        connection.register("empty", empty)
-        connection.execute(f'create table if not exists "{name}" as select * from empty')  # noqa: S608
-        connection.unregister("empty")
-    return connection
+def _restore(workspace: Path, damage: _Damaged) -> None:
+    """Keep a damaged database under another name, never deleted, and build a new one."""
+    path, stamp = workspace / DATABASE, f"{datetime.now():%Y%m%dT%H%M%S%f}"
+    for file in (path, path.with_name(f"{DATABASE}.wal")):
+        if file.exists():
+            file.rename(file.with_name(f"{file.name}.{stamp}.damaged"))
+    done = _rebuild(workspace)
+    events.log(
+        f"the results database could not be read ({damage}); it was kept as "
+        f"{DATABASE}.{stamp}.damaged and built again from the run folders: {done}",
+        "WARNING",
+    )
 
 
-def _set_aside(path: Path) -> None:
-    """Keep a damaged database under another name: never deleted."""
-    if path.exists():
-        stamp = f"{datetime.now():%Y%m%dT%H%M%S%f}"
-        path.rename(path.with_name(f"{path.name}.{stamp}.bak"))
-    path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, jobs: list[JobRecord]) -> None:
-    """All rows of `jobs` in one transaction, replacing what is there of them."""
-    if not jobs:
-        return
-    rows = _rows(jobs)
-    connection.execute("begin")
+def _rebuild(workspace: Path) -> Reindexed:
+    """Fill a new file and put it in the place of the database. The lock must be held."""
+    scratch = workspace / f"{DATABASE}.new"
+    scratch_log = scratch.with_name(f"{scratch.name}.wal")
+    for left_over in (scratch, scratch_log):
+        left_over.unlink(missing_ok=True)
+    count, problems, batch = 0, [], []
     try:
-        for name, schema in SCHEMAS.items():
-            ids = pa.table({"job": [job.id for job in jobs]})
-            connection.register("ids", ids)
-            connection.execute(f'delete from "{name}" where job in (select job from ids)')  # noqa: S608
-            connection.register("fresh", pa.Table.from_pylist(rows[name], schema=schema))
-            connection.execute(f'insert into "{name}" select * from fresh')  # noqa: S608
-        connection.execute("commit")
-    except duckdb.Error as error:
-        connection.execute("rollback")
-        raise OpenForgeError(f"cannot write the results database: {error}") from error
+        with _connected(scratch) as connection:
+            for statement in statements():
+                connection.execute(statement)
+            for path in _job_folders(workspace):
+                try:
+                    job = read_job(path)
+                    batch += [rows_of(job)] if job.state.final else []
+                except (NotFound, *_UNREADABLE) as error:
+                    problems.append(f"{path.name}: {error}")
+                if len(batch) == _BATCH:
+                    count, batch = count + _insert(connection, batch), []
+            count += _insert(connection, batch)
+    except _Damaged as error:
+        raise OpenForgeError(f"cannot build the results database: {error}") from error
+    # The old log of changes must go first: DuckDB would replay it onto the new file.
+    (workspace / f"{DATABASE}.wal").unlink(missing_ok=True)
+    scratch.replace(workspace / DATABASE)
+    return Reindexed(count, tuple(problems))
 
 
-def _rows(jobs: Iterable[JobRecord]) -> dict[str, list[dict[str, Any]]]:
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
-    for job in jobs:
-        rows["jobs"].append(_job_row(job))
-        for check in job.checks:
-            key = {"job": job.id, "check": check.id}
-            rows["checks"].append({**key, **_check_row(check)})
-            for name in TABLES:
-                frame = check.table(name)
-                records = frame.astype(object).where(frame.notna(), None).to_dict("records")
-                rows[name] += [{**key, **_whole(name, record)} for record in records]
-    return rows
+def _insert(connection: duckdb.DuckDBPyConnection, jobs: Iterable[Mapping[str, pa.Table]]) -> int:
+    """All rows of `jobs` in one transaction, replacing what is there of them; how many jobs."""
+    rows = list(jobs)
+    if not rows:
+        return 0
+    merged = {name: pa.concat_tables([job[name] for job in rows]) for name in SCHEMAS}
+    connection.register("ids", merged["jobs"].select(["job"]))
+    connection.execute("begin")
+    for name, table in merged.items():
+        connection.execute(f'delete from "{name}" where job in (select job from ids)')  # noqa: S608
+        connection.register("fresh", table)
+        connection.execute(f'insert into "{name}" by name select * from fresh')  # noqa: S608
+        connection.unregister("fresh")
+    connection.execute("commit")  # an error before it: closing the connection rolls all back
+    connection.unregister("ids")
+    return len(rows)
 
 
-def _whole(name: str, record: dict[Any, Any]) -> dict[str, Any]:
-    """pandas turns whole numbers with gaps into floats: turn them back."""
-    whole = {f.name for f in TABLES[name] if f.type == _INT}
-    return {k: int(v) if k in whole and v is not None else v for k, v in record.items()}
-
-
-def _job_row(job: JobRecord) -> dict[str, Any]:
-    file = job.file
-    seconds = None
-    if file.started_at and file.finished_at:
-        begun, ended = map(datetime.fromisoformat, (file.started_at, file.finished_at))
-        seconds = (ended - begun).total_seconds()
-    return {
-        "job": job.id,
-        "project": file.project,
-        "status": job.status,
-        "state": job.state.value,
-        "stages": " ".join(file.stages),
-        "submitted_at": file.submitted_at,
-        "started_at": file.started_at,
-        "finished_at": file.finished_at,
-        "duration_s": seconds,
-        "error": job.error,
-    }
-
-
-def _check_row(check: CheckRecord) -> dict[str, Any]:
-    result = check.result
-    source = result.provenance if result else None
-    return {
-        "stage": check.stage.value,
-        "state": check.state.value,
-        "verdict": check.verdict.value if check.verdict else None,
-        "status": check.status,
-        "reason": result.reason if result else "",
-        "duration_s": check.manifest.duration_s if check.manifest else None,
-        "design_hash": source.design_hash if source else None,
-        "seed": source.seed if source else None,
-        "error": check.error,
-    }
+def _job_folders(workspace: Path) -> list[Path]:
+    runs = Workspace(workspace).runs
+    return sorted(p for p in runs.iterdir() if p.is_dir()) if runs.is_dir() else []
