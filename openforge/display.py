@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import jinja2
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
 from openforge import resources, view
+from openforge.plain import plain
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -16,21 +19,30 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def environment() -> jinja2.Environment:
-    """The templates of reports and displays; whatever comes from a design is escaped."""
-    loader = jinja2.FileSystemLoader(resources.folder("templates") / "report")
-    made = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    made.filters["span"] = view.span
+def environment() -> Environment:
+    """The templates of reports and displays; whatever comes from a design is escaped.
+
+    Users can bring templates of their own, so templates are sandboxed: they see values only.
+    """
+    made = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(resources.folder("templates") / "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(span=view.span, size=view.size, moment=view.moment)
     return made
 
 
 def summary(run: CheckRecord) -> HTML:
     """The verdict, its reason, its bounds and assumptions, and the metrics."""
-    return _show("summary", run)
+    return _show("banner", run, "summary")
 
 
 def findings(run: CheckRecord) -> HTML:
-    """Findings with place and source line."""
+    """Findings with place and source lines."""
     return _show("findings", run)
 
 
@@ -54,11 +66,19 @@ def provenance(run: CheckRecord) -> HTML:
     return _show("provenance", run)
 
 
-def _show(part: str, run: CheckRecord) -> HTML:
+def _show(part: str, run: CheckRecord, *more: str) -> HTML:
     from IPython.display import HTML
 
+    shown = "".join(f"{{{{ parts.{name}(check) }}}}" for name in (part, *more))
     template = environment().from_string(
         "{% import 'parts.html' as parts %}<style>{% include 'style.css' %}</style>"
-        f'<div class="openforge">{{{{ parts.{part}(check) }}}}</div>'
+        f'<div class="openforge">{shown}</div>'
     )
     return HTML(template.render(check=view.check(run)))  # type: ignore[no-untyped-call]
+
+
+def _shown(value: Any) -> Any:
+    """How a template shows a value: nothing for None, and no text that hides what it says."""
+    if value is None:
+        return ""
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,9 +1,15 @@
-"""Plots as SVG texts, in a light and a dark variant, for notebooks and reports."""
+"""Plots as SVG, in a light and a dark variant, for notebooks and reports.
+
+Colours differ in lightness as well as in hue, and no plot says by colour alone what is not also
+written. Names come from designs, so no text is taken for mathematics.
+"""
 
 from __future__ import annotations
 
 import base64
+import html
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,35 +17,65 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from openforge.plain import plain
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours of one theme; they differ in lightness too, for those who do not tell hues apart."""
+    """Colours of one theme: blue against orange, which most colour-blind people tell apart."""
 
     text: str
+    dim: str
     faint: str
     good: str
     bad: str
     other: str
 
 
-LIGHT = Palette("#1f2328", "#d8dee4", "#2c6e9b", "#c4501b", "#8a6d00")
-DARK = Palette("#e6edf3", "#3d444d", "#6cb6ff", "#f0883e", "#d9b44a")
-_STYLE: Any = {"svg.hashsalt": "openforge", "svg.fonttype": "path", "font.size": 9.0}
+LIGHT = Palette("#1f2328", "#59636e", "#e4e8ec", "#2c6e9b", "#c4501b", "#9aa4ae")
+DARK = Palette("#e6edf3", "#9198a1", "#2a313a", "#6cb6ff", "#f0883e", "#6b7480")
+_STYLE: Any = {
+    "svg.hashsalt": "openforge",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["system-ui", "Segoe UI", "Roboto", "Helvetica", "DejaVu Sans"],
+    "font.size": 9.0,
+}
+_NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+_WIDTH_IN, _ROW_IN, _LONGEST_NAME = 7.6, 0.26, 44
 Draw = Callable[["Axes", Palette], None]
 
 
-def picture(draw: Draw, *, width_in: float, height_in: float, label: str) -> str:
-    """HTML that shows the plot which `draw` makes in the reader's theme; nothing is loaded."""
-    light, dark = (_data_url(_svg(draw, p, width_in, height_in)) for p in (LIGHT, DARK))
-    return (
-        '<picture><source media="(prefers-color-scheme: dark) and (not print)" '
-        f'srcset="{dark}"><img src="{light}" alt="{label}" '
-        f'style="max-width:100%;width:{width_in * 96:.0f}px"></picture>'
-    )
+def picture(draw: Draw, *, height_in: float, label: str, width_in: float = _WIDTH_IN) -> str:
+    """HTML that shows the plot which `draw` makes, in the reader's theme; nothing is loaded."""
+    shown = []
+    for theme, palette in (("light", LIGHT), ("dark", DARK)):
+        data = base64.b64encode(svg(draw, palette, width_in, height_in)).decode()
+        shown.append(
+            f'<img class="{theme}" src="data:image/svg+xml;base64,{data}" '
+            f'alt="{html.escape(plain(label), quote=True)}" width="{width_in * 96:.0f}">'
+        )
+    return f'<div class="plot">{"".join(shown)}</div>'
+
+
+def svg(draw: Draw, palette: Palette, width_in: float, height_in: float) -> bytes:
+    """The plot as an SVG file; the same bytes for the same input."""
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # Only the layout is computed with matplotlib's fonts: the browser has the letters.
+        warnings.simplefilter("ignore", UserWarning)
+        figure = Figure(figsize=(width_in, height_in), layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes, palette)
+        for side in axes.spines.values():
+            side.set_visible(False)
+        axes.tick_params(colors=palette.dim, length=0)
+        axes.tick_params(axis="y", labelcolor=palette.text)
+        out = io.BytesIO()
+        figure.savefig(out, format="svg", transparent=True, metadata=_NO_METADATA)
+    return out.getvalue()
 
 
 def coverage(percent: Mapping[str, float], goals: Mapping[str, float]) -> str:
@@ -47,48 +83,81 @@ def coverage(percent: Mapping[str, float], goals: Mapping[str, float]) -> str:
     kinds = list(percent)
 
     def draw(axes: Axes, palette: Palette) -> None:
-        missed = [goals.get(kind) is not None and percent[kind] < goals[kind] for kind in kinds]
-        colours = [palette.bad if m else palette.good for m in missed]
-        axes.barh(range(len(kinds)), [100.0] * len(kinds), color=palette.faint, height=0.55)
-        axes.barh(range(len(kinds)), [percent[k] for k in kinds], color=colours, height=0.55)
+        short = [k in goals and percent[k] < goals[k] for k in kinds]
+        axes.barh(range(len(kinds)), [100.0] * len(kinds), color=palette.faint, height=0.5)
+        colours = [palette.bad if s else palette.good for s in short]
+        axes.barh(range(len(kinds)), [percent[k] for k in kinds], color=colours, height=0.5)
         for row, kind in enumerate(kinds):
-            axes.text(101.5, row, f"{percent[kind]:.1f} %", va="center", color=palette.text)
-            if goals.get(kind) is not None:
-                axes.plot([goals[kind]] * 2, [row - 0.4, row + 0.4], color=palette.text, lw=2)
-        axes.set_yticks(range(len(kinds)), kinds)
-        axes.set_xlim(0, 115)
-        axes.invert_yaxis()
+            goal = f"   goal {goals[kind]:g} %" if kind in goals else ""
+            missed = ", missed" if short[row] else ""
+            text = f"{percent[kind]:.1f} %{goal}{missed}"
+            axes.text(101.5, row, text, va="center", color=palette.text)
+            if kind in goals:
+                axes.plot([goals[kind]] * 2, [row - 0.38, row + 0.38], color=palette.text, lw=1.6)
+        _rows(axes, kinds)
+        axes.set_xlim(0, 140)
+        axes.set_xticks([0, 25, 50, 75, 100])
 
     said = ", ".join(f"{kind} {percent[kind]:.1f} percent" for kind in kinds)
-    return picture(draw, width_in=6.4, height_in=0.5 + 0.32 * len(kinds), label=f"Coverage: {said}")
+    return picture(draw, height_in=0.45 + 0.3 * len(kinds), label=f"Coverage: {said}")
 
 
-def durations(names: Sequence[str], seconds: Sequence[float], failed: Sequence[bool]) -> str:
-    """Bars of time, one a test or property; those that failed in another colour."""
+def heat(shares: Mapping[str, Mapping[str, float]], kinds: Sequence[str]) -> str:
+    """A field a file and kind of coverage, the darker the fewer points were reached."""
+    files = list(shares)
+
+    def draw(axes: Axes, palette: Palette) -> None:
+        for row, file in enumerate(files):
+            for column, kind in enumerate(kinds):
+                share = shares[file].get(kind)
+                full = share is None or share >= 100.0
+                depth = 0.0 if share is None else 0.15 + 0.85 * (100.0 - share) / 100.0
+                colour = palette.faint if full else palette.bad
+                axes.barh(row, 0.94, left=column, color=colour, alpha=1 if full else depth)
+                text = "" if share is None else f"{share:.0f}"
+                axes.text(
+                    column + 0.47, row, text, ha="center", va="center", color=palette.text, size=8
+                )
+        _rows(axes, files)
+        axes.set_xticks([c + 0.47 for c in range(len(kinds))], [k.replace("_", " ") for k in kinds])
+        axes.xaxis.tick_top()
+
+    label = "Coverage of each file in percent; the table below has the numbers"
+    return picture(draw, height_in=0.4 + _ROW_IN * len(files), label=label)
+
+
+def bars(
+    names: Sequence[str], values: Sequence[float], failed: Sequence[bool], *, unit: str
+) -> str:
+    """Bars of a quantity, one a test or property; those that failed in another colour."""
+    marked = [f"✗ {name}" if bad else name for name, bad in zip(names, failed, strict=True)]
 
     def draw(axes: Axes, palette: Palette) -> None:
         colours = [palette.bad if f else palette.good for f in failed]
-        axes.barh(range(len(names)), seconds, color=colours, height=0.6)
-        axes.set_yticks(range(len(names)), [n if len(n) < 50 else f"…{n[-48:]}" for n in names])
-        axes.set_xlabel("seconds", color=palette.text)
-        axes.invert_yaxis()
+        axes.barh(range(len(names)), values, color=colours, height=0.55)
+        _rows(axes, marked)
+        axes.set_xlabel(unit, color=palette.dim)
+        axes.set_xlim(0, 1.05 * max([*values, 0]) or 1.0)
 
-    height = 0.7 + 0.22 * len(names)
-    return picture(draw, width_in=7.5, height_in=height, label="Time of each, in seconds")
-
-
-def _svg(draw: Draw, palette: Palette, width_in: float, height_in: float) -> bytes:
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width_in, height_in), layout="constrained")
-        axes = figure.add_subplot()
-        draw(axes, palette)
-        for side in axes.spines.values():
-            side.set_visible(False)
-        axes.tick_params(colors=palette.text, length=0)
-        out = io.BytesIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    return out.getvalue()
+    height = 0.6 + _ROW_IN * len(names)
+    return picture(draw, height_in=height, label=f"{unit} of each, as in the table")
 
 
-def _data_url(svg: bytes) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+def timeline(names: Sequence[str], starts_s: Sequence[float], lengths_s: Sequence[float]) -> str:
+    """When each check of a job ran, in seconds from the start of the job."""
+
+    def draw(axes: Axes, palette: Palette) -> None:
+        axes.barh(range(len(names)), lengths_s, left=starts_s, color=palette.other, height=0.5)
+        _rows(axes, names)
+        axes.set_xlabel("seconds from the start of the job", color=palette.dim)
+        axes.set_xlim(left=0)
+
+    height = 0.6 + _ROW_IN * len(names)
+    return picture(draw, height_in=height, label="When each check ran; durations are in the table")
+
+
+def _rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows, the first at the top."""
+    short = [n if len(n) <= _LONGEST_NAME else f"…{n[1 - _LONGEST_NAME :]}" for n in names]
+    axes.set_yticks(range(len(names)), [plain(n) for n in short], parse_math=False)
+    axes.set_ylim(len(names) - 0.4, -0.6)

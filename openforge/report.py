@@ -6,9 +6,13 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, TemplateError
+
 from openforge import display, view
+from openforge.errors import OpenForgeError
 from openforge.model import Stage, Verdict
 from openforge.record import CheckRecord, JobRecord
 
@@ -23,14 +27,21 @@ class Format(StrEnum):
     JSON = "json"
 
 
-def report(job: JobRecord, format_: Format, include: Sequence[Stage] | None = None) -> bytes:
+def report(
+    job: JobRecord,
+    format_: Format,
+    include: Sequence[Stage] | None = None,
+    template: Path | None = None,
+) -> bytes:
     """The report of `job` in one self-contained file; `include` leaves the other stages out.
 
     Nothing in it is decided anew: it shows what the run folders say, and says so loudly when a
-    folder was changed after it was sealed.
+    folder was changed after it was sealed. `template` is a Jinja template to use instead of the
+    shipped one; it sees values only, and can import ``parts.html``. Raises OpenForgeError when it
+    cannot be used.
     """
     chosen = [c for c in job.checks if include is None or c.stage in include]
-    return FORMATS[format_](job, chosen).encode("utf-8")
+    return FORMATS[format_](job, chosen, template).encode("utf-8", errors="replace")
 
 
 def results_json(job: JobRecord) -> dict[str, Any]:
@@ -58,31 +69,47 @@ def _check(check: CheckRecord) -> dict[str, Any]:
 
 
 def _values(job: JobRecord, checks: Sequence[CheckRecord]) -> dict[str, Any]:
-    shown = [{**view.check(check), "facts": _facts(check)} for check in checks]
+    shown = [
+        {**view.check(c), "facts": _facts(c), "command": view.command(job, c.stage.value)}
+        for c in checks
+    ]
     left_out = [check.id for check in job.checks if check not in checks]
     return {"job": view.job(job), "checks": shown, "left_out": left_out}
 
 
 def _facts(check: CheckRecord) -> str:
     """The plain numbers of a result in a line."""
-    summary = check.result.summary if check.result else {}
+    if check.error or not check.result:
+        return ""
     parts = []
-    for name, value in summary.items():
+    for name, value in check.result.summary.items():
         if isinstance(value, Mapping):
-            parts += [f"{kind} {name} {percent} %" for kind, percent in value.items()]
-        else:
+            shares = [f"{kind} {share} %" for kind, share in value.items() if share is not None]
+            parts += [f"{name} " + ", ".join(shares)] if shares else []
+        elif value is not None:
             parts.append(f"{value} {name.replace('_', ' ')}")
-    return ", ".join(parts)
+    return "; ".join(parts) or check.result.reason
 
 
-def _html(job: JobRecord, checks: Sequence[CheckRecord]) -> str:
-    return display.environment().get_template("report.html").render(_values(job, checks))
+def _html(job: JobRecord, checks: Sequence[CheckRecord], template: Path | None) -> str:
+    return _render(display.environment(), template, "report.html", _values(job, checks))
 
 
-def _markdown(job: JobRecord, checks: Sequence[CheckRecord]) -> str:
-    made = display.environment().overlay(autoescape=False)
-    made.filters["md"] = escape_markdown
-    return made.get_template("report.md").render(_values(job, checks))
+def _markdown(job: JobRecord, checks: Sequence[CheckRecord], template: Path | None) -> str:
+    made = display.environment().overlay(autoescape=False, trim_blocks=False, lstrip_blocks=False)
+    made.filters = {**made.filters, "md": escape_markdown}
+    return _render(made, template, "report.md", _values(job, checks))
+
+
+def _render(
+    environment: Environment, template: Path | None, shipped: str, values: Mapping[str, Any]
+) -> str:
+    if template is None:
+        return environment.get_template(shipped).render(values)
+    try:
+        return environment.from_string(template.read_text(encoding="utf-8")).render(values)
+    except (OSError, UnicodeDecodeError, TemplateError, TypeError, ValueError) as error:
+        raise OpenForgeError(f"the report template {template} cannot be used: {error}") from error
 
 
 def escape_markdown(text: object) -> str:
@@ -90,7 +117,9 @@ def escape_markdown(text: object) -> str:
     return _MARKUP.sub(r"\\\1", " ".join(str(text).split()))
 
 
-def _json(job: JobRecord, checks: Sequence[CheckRecord]) -> str:
+def _json(job: JobRecord, checks: Sequence[CheckRecord], template: Path | None) -> str:
+    if template is not None:
+        raise OpenForgeError("a JSON report has a fixed shape: it takes no template")
     details = {
         check.id: check.result.model_dump(mode="json") if check.result else None for check in checks
     }
@@ -98,7 +127,7 @@ def _json(job: JobRecord, checks: Sequence[CheckRecord]) -> str:
     return json.dumps({**shape, "project": job.file.project, "checks": details}, indent=2)
 
 
-FORMATS: Mapping[Format, Callable[[JobRecord, Sequence[CheckRecord]], str]] = {
+FORMATS: Mapping[Format, Callable[[JobRecord, Sequence[CheckRecord], Path | None], str]] = {
     Format.HTML: _html,
     Format.MARKDOWN: _markdown,
     Format.JSON: _json,

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import shlex
+from datetime import datetime
+from typing import Any
 
-from openforge import checks, plots
+import pyarrow as pa
+
+from openforge import checks, excerpt, plots, resources
 from openforge.errors import NotFound
 from openforge.model import Finding
-from openforge.record import CheckRecord, JobRecord
+from openforge.record import PROJECT, CheckRecord, JobRecord
 from openforge.run_folder import altered
+from openforge.tables import TABLES
+from openforge.view_coverage import Rows, coverage
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_MAX_UNCOVERED = 60
+_MAX_PLOTTED = 60
+_CLAIM = re.compile(r"\*\*(.+?):\*\*\s*(.+)", re.DOTALL)
+_GOOD = ("passed", "skipped", "proven", "covered")
 SYMBOLS = {
     "passed": "✓",
     "failed": "✗",
@@ -38,6 +44,18 @@ def span(seconds: float | None) -> str:
     return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
 
 
+def size(count: int) -> str:
+    """A number of bytes as "812 B", "4.2 kB", "1.3 MB"."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e3:.1f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"
+
+
+def moment(text: str | None) -> str:
+    """An ISO 8601 time as "2026-01-15 10:30:02 UTC"."""
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S %Z}".strip() if text else ""
+
+
 def job(record: JobRecord) -> dict[str, Any]:
     """A job for the report."""
     return {
@@ -48,6 +66,8 @@ def job(record: JobRecord) -> dict[str, Any]:
         "error": record.error,
         "submitted_at": record.file.submitted_at,
         "overrides": record.file.overrides,
+        "duration_s": _job_seconds(record),
+        "timeline": _timeline(record),
     }
 
 
@@ -55,6 +75,7 @@ def check(record: CheckRecord) -> dict[str, Any]:
     """A check for the report and for its notebook."""
     result, manifest = record.result, record.manifest
     found = result.findings if result else ()
+    tests, properties = rows(record, "tests"), rows(record, "properties")
     return {
         "id": record.id,
         "stage": record.stage.value,
@@ -63,60 +84,51 @@ def check(record: CheckRecord) -> dict[str, Any]:
         "error": record.error,
         "result": result,
         **_declared(record.id),
+        "claims": claims(record.id),
         "duration_s": _duration(record),
         "altered": altered(record.path) if manifest else (),
         "files": manifest.files if manifest else (),
-        "findings": [_finding(f) for f in found if f.waived_by is None],
-        "waived": [_finding(f) for f in found if f.waived_by is not None],
-        "tests": _rows(record.table("tests")),
-        "properties": _rows(record.table("properties")),
-        "coverage": coverage(record),
-        "test_plot": _test_plot(record),
+        "findings": [_finding(record, f) for f in found if f.waived_by is None],
+        "waived": [_finding(record, f) for f in found if f.waived_by is not None],
+        "tests": _worst_first([{**t, **_told(record, t)} for t in tests]),
+        "properties": _worst_first(properties),
+        "coverage": coverage(record, rows(record, "coverage")),
+        "test_plot": _plot([f"{t['module']}.{t['name']}" for t in tests], tests, "duration_s"),
+        "property_plot": _plot([str(p["name"]) for p in properties], properties, "depth"),
     }
 
 
-def coverage(record: CheckRecord) -> dict[str, Any]:
-    """Coverage by kind and file; empty when none was measured."""
-    points = record.table("coverage")
-    percent = _percent(record)
-    if points.empty or not percent:
-        return {}
-    goals = _goals(record)
-    files = []
-    grouped: Any = points.groupby("file", sort=True, dropna=False)
-    for name, group in grouped:
-        kinds = {str(kind): _reached(rows) for kind, rows in group.groupby("kind")}
-        missed = group[(group.kind == "line") & (group.hits == 0)]
-        files.append({"name": name, "kinds": kinds, "missed": _ranges(missed.line)})
-    open_points = points[(points.hits == 0) & points.kind.isin(["fsm_state", "fsm_arc", "user"])]
-    return {
-        "percent": percent,
-        "goals": goals,
-        "files": files,
-        "kinds": sorted({kind for file in files for kind in file["kinds"]}),
-        "plot": plots.coverage(percent, goals),
-        "open": _rows(open_points.head(_MAX_UNCOVERED)),
-    }
+def rows(record: CheckRecord, name: str) -> Rows:
+    """Table `name` of a check as plain rows; what is missing is None, whole numbers are whole."""
+    frame = record.table(name)
+    table = pa.Table.from_pandas(frame, schema=TABLES[name], preserve_index=False)
+    found: Rows = table.to_pylist()
+    return found
 
 
-def _reached(points: pd.DataFrame) -> str:
-    """Share of points that were hit, and how many there are."""
-    return f"{100.0 * float((points['hits'] > 0).mean()):.1f} % of {len(points)}"
+def command(record: JobRecord, stage: str) -> str:
+    """The command that runs a stage again on the job's own copy of the project."""
+    words = ["openforge", "run", PROJECT, "--stage", stage]
+    for path, value in record.file.overrides.items():
+        words += ["--set", f"{path}={json.dumps(value)}"]
+    return shlex.join(words)
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table, with None where there is no value (pandas has NaN there)."""
-    whole = frame.astype(object)
-    return [
-        {str(k): v for k, v in r.items()}
-        for r in whole.where(frame.notna(), None).to_dict("records")
-    ]
+@functools.cache
+def claims(name: str) -> tuple[tuple[str, str], ...]:
+    """What a check claims, by what, and what it does not: the head of its notebook, as text."""
+    file = resources.folder("notebooks") / "checks" / f"{name}.ipynb"
+    if not file.is_file():  # a run of a later version, with checks that are not known here
+        return ()
+    head = "".join(json.loads(file.read_text(encoding="utf-8"))["cells"][0]["source"])
+    paragraphs = [" ".join(p.split()).replace("`", "") for p in head.split("\n\n")]
+    return tuple((m[1], m[2]) for p in paragraphs if (m := _CLAIM.match(p)))
 
 
 def _declared(name: str) -> dict[str, str]:
     try:
         entry = checks.find(name)
-    except NotFound:  # a run of a later version, with checks that are not known here
+    except NotFound:
         return {"title": name, "standard": ""}
     return {"title": entry.title, "standard": entry.standard}
 
@@ -128,45 +140,48 @@ def _duration(record: CheckRecord) -> float | None:
     return source.duration_s if source else None
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    place = finding.location
-    caret = ""
-    if finding.excerpt and place and place.column:
-        lead = finding.excerpt[: place.column - 1]
-        caret = re.sub(r"[^\t]", " ", lead) + "^"
-    return {**finding.model_dump(mode="json"), "place": str(place) if place else "", "caret": caret}
+def _finding(record: CheckRecord, finding: Finding) -> dict[str, Any]:
+    return {
+        **finding.model_dump(mode="json"),
+        "place": str(finding.location) if finding.location else "",
+        "lines": excerpt.around(record.path.parent / PROJECT, finding),
+    }
 
 
-def _percent(record: CheckRecord) -> dict[str, float]:
-    measured = record.result.summary.get("coverage") if record.result else None
-    if not isinstance(measured, Mapping):
-        return {}
-    return {k: float(v) for k, v in measured.items() if isinstance(v, int | float)}
+def _told(record: CheckRecord, test: dict[str, Any]) -> dict[str, str]:
+    """Message and traceback with paths from the project on: where a job lies tells nothing."""
+    folder = f"{record.path.parent / PROJECT}/"
+    return {key: (test[key] or "").replace(folder, "") for key in ("message", "traceback")}
 
 
-def _goals(record: CheckRecord) -> dict[str, float]:
-    source = record.result.provenance if record.result else None
-    goals = source.params.get("coverage_goals") if source else None
-    if not isinstance(goals, Mapping):
-        return {}
-    return {k: float(v) for k, v in goals.items() if isinstance(v, int | float)}
+def _worst_first(found: Rows) -> Rows:
+    return sorted(found, key=lambda row: row["status"] in _GOOD)
 
 
-def _ranges(lines: Any) -> str:
-    """``[1, 2, 3, 7]`` as "1-3, 7"."""
-    parts: list[list[int]] = []
-    for line in sorted({int(n) for n in lines.dropna()}):
-        if parts and line == parts[-1][1] + 1:
-            parts[-1][1] = line
-        else:
-            parts.append([line, line])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
-
-
-def _test_plot(record: CheckRecord) -> str:
-    frame = record.table("tests")
-    if not 2 <= len(frame) <= 60:
+def _plot(names: list[str], found: Rows, column: str) -> str:
+    """Bars of a column, where there are enough rows to compare and few enough to read."""
+    if not 2 <= len(found) <= _MAX_PLOTTED or len({row[column] for row in found}) < 2:
         return ""
-    names = [f"{row.module}.{row.name}" for row in frame.itertuples()]
-    bad = [status in ("failed", "timeout", "crashed") for status in frame.status]
-    return plots.durations(names, list(frame.duration_s.fillna(0.0)), bad)
+    values = [float(row[column] or 0.0) for row in found]
+    bad = [row["status"] not in _GOOD for row in found]
+    return plots.bars(names, values, bad, unit="seconds" if column == "duration_s" else "cycles")
+
+
+def _job_seconds(record: JobRecord) -> float | None:
+    if not record.file.started_at or not record.file.finished_at:
+        return None
+    return _seconds(record.file.started_at, record.file.finished_at)
+
+
+def _timeline(record: JobRecord) -> str:
+    start, sealed = record.file.started_at, [c for c in record.checks if c.manifest]
+    if start is None or len(sealed) < 2:
+        return ""
+    manifests = [c.manifest for c in sealed if c.manifest]
+    starts = [max(0.0, _seconds(start, m.started_at)) for m in manifests]
+    titles = [_declared(c.id)["title"] for c in sealed]
+    return plots.timeline(titles, starts, [m.duration_s for m in manifests])
+
+
+def _seconds(start: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
