@@ -110,15 +110,17 @@ def heat(shares: Mapping[str, Mapping[str, float]], kinds: Sequence[str]) -> str
         for row, file in enumerate(files):
             for column, kind in enumerate(kinds):
                 share = shares[file].get(kind)
-                full = share is None or share >= 100.0
-                depth = 0.0 if share is None else 0.15 + 0.85 * (100.0 - share) / 100.0
+                if share is None:
+                    continue
+                full = share >= 100.0
+                depth = 1.0 if full else 0.15 + 0.6 * (100.0 - share) / 100.0
                 colour = palette.faint if full else palette.bad
-                axes.barh(row, 0.94, left=column, color=colour, alpha=1 if full else depth)
-                text = "" if share is None else f"{share:.0f}"
-                axes.text(
-                    column + 0.47, row, text, ha="center", va="center", color=palette.text, size=8
-                )
+                axes.barh(row, 0.94, left=column, color=colour, alpha=depth)
+                place = (column + 0.47, row)
+                text = str(int(share))  # rounded down, as everywhere
+                axes.text(*place, text, ha="center", va="center", color=palette.text, size=8)
         _rows(axes, files)
+        axes.set_xlim(0, len(kinds))
         axes.set_xticks([c + 0.47 for c in range(len(kinds))], [k.replace("_", " ") for k in kinds])
         axes.xaxis.tick_top()
 

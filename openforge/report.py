@@ -15,6 +15,7 @@ from openforge import display, view
 from openforge.errors import OpenForgeError
 from openforge.model import Stage, Verdict
 from openforge.record import CheckRecord, JobRecord
+from openforge.run_folder import altered
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!])")
 
@@ -87,7 +88,7 @@ def _facts(check: CheckRecord) -> str:
             shares = [f"{kind} {share} %" for kind, share in value.items() if share is not None]
             parts += [f"{name} " + ", ".join(shares)] if shares else []
         elif value is not None:
-            parts.append(f"{value} {name.replace('_', ' ')}")
+            parts.append(f"{name.replace('_', ' ')} {value}")
     return "; ".join(parts) or check.result.reason
 
 
@@ -98,7 +99,8 @@ def _html(job: JobRecord, checks: Sequence[CheckRecord], template: Path | None) 
 def _markdown(job: JobRecord, checks: Sequence[CheckRecord], template: Path | None) -> str:
     made = display.environment().overlay(autoescape=False, trim_blocks=False, lstrip_blocks=False)
     made.filters = {**made.filters, "md": escape_markdown}
-    return _render(made, template, "report.md", _values(job, checks))
+    text = _render(made, template, "report.md", _values(job, checks))
+    return text if template else re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def _render(
@@ -120,11 +122,28 @@ def escape_markdown(text: object) -> str:
 def _json(job: JobRecord, checks: Sequence[CheckRecord], template: Path | None) -> str:
     if template is not None:
         raise OpenForgeError("a JSON report has a fixed shape: it takes no template")
-    details = {
-        check.id: check.result.model_dump(mode="json") if check.result else None for check in checks
+    shape = {
+        **results_json(job),
+        "stages": _stages(checks),
+        "project": job.file.project,
+        "left_out": [check.id for check in job.checks if check not in checks],
+        "checks": {check.id: _details(check) for check in checks},
     }
-    shape = {**results_json(job), "stages": _stages(checks)}
-    return json.dumps({**shape, "project": job.file.project, "checks": details}, indent=2)
+    return json.dumps(shape, indent=2)
+
+
+def _details(check: CheckRecord) -> dict[str, Any]:
+    manifest = check.manifest
+    return {
+        "status": check.status,
+        "error": check.error,
+        "duration_s": manifest.duration_s if manifest else None,
+        "altered": list(altered(check.path)) if manifest else [],
+        "result": check.result.model_dump(mode="json") if check.result else None,
+        "tests": view.rows(check, "tests"),
+        "properties": view.rows(check, "properties"),
+        "artifacts": [f.model_dump(mode="json") for f in manifest.files] if manifest else [],
+    }
 
 
 FORMATS: Mapping[Format, Callable[[JobRecord, Sequence[CheckRecord], Path | None], str]] = {
