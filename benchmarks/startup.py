@@ -100,11 +100,11 @@ def main() -> int:
         word = "ok" if seconds <= limit else "MISSED"
         print(f"{name:32} {seconds:7.3f} s   target {limit} s   {word}")
     ratio = theirs / ours
-    print(
-        f"{'trivial notebook':32} {ours:7.3f} s   papermill {theirs:.3f} s   {ratio:.1f}x, target 5x"
-    )
+    word = "ok" if ratio >= 5 else "MISSED"
+    print(f"{'trivial notebook':32} {ours:7.3f} s   papermill {theirs:.3f} s")
+    print(f"{'  times as fast':32} {ratio:7.1f} x   target 5 x   {word}")
     shutil.rmtree(folder)
-    return int(any(seconds > limit for _, seconds, limit in rows) or theirs < 5 * ours)
+    return int(any(seconds > limit for _, seconds, limit in rows) or ratio < 5)
 
 
 if __name__ == "__main__":

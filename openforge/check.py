@@ -70,13 +70,16 @@ def start(check: Check, config: Config, design: Design, folder: RunFolder) -> Re
         duration_s=round(time.monotonic() - clock, 3),
     )
     result = result.model_copy(update={"provenance": provenance})
-    folder.table("findings", [_finding_row(finding) for finding in result.findings])
+    folder.table("findings", [finding_row(finding) for finding in result.findings])
     folder.table("metrics", [metric.model_dump() for metric in result.metrics])
     folder.write_json("result.json", result.model_dump_json(indent=2))
     return result
 
 
-def _finding_row(finding: Finding) -> dict[str, Any]:
+def finding_row(finding: Finding) -> dict[str, Any]:
+    """A finding as a row of the table ``findings``."""
     row = finding.model_dump(exclude={"location", "excerpt", "evidence"})
-    place = finding.location.model_dump() if finding.location else {}
-    return {**row, **place}
+    place = finding.location
+    if place:
+        row |= {"file": place.file, "line": place.line, "col": place.column}
+    return row

@@ -119,8 +119,8 @@ def tables_markdown() -> str:
     """docs/reference/tables.md."""
     parts = [
         '# Tables\n\n`openforge sql "..."`, or `openforge.sql("...")` in Python, asks these '
-        "tables. The same tables, without `job` and `check`, are Parquet files in `tables/` of "
-        "each run folder. Generated from the code by `openforge.results.tables_markdown()`.\n"
+        "tables. The same tables, without `job_id` and `check_id`, are Parquet files in "
+        "`tables/` of each run folder. Generated from the code by `openforge.results.tables_markdown()`.\n"
     ]
     for name, schema in SCHEMAS.items():
         rows = (
@@ -162,7 +162,7 @@ def _known(root: Path) -> tuple[set[str], set[str]]:
     with _connected(root / DATABASE, read_only=True) as connection:
         if not same_columns(connection):
             raise _Damaged("it was written by another version")
-        found = connection.execute("select job, finished_at is null from jobs").fetchall()
+        found = connection.execute("select job_id, finished_at is null from jobs").fetchall()
     return {job for job, gone in found if not gone}, {job for job, gone in found if gone}
 
 
@@ -276,10 +276,10 @@ def _insert(connection: duckdb.DuckDBPyConnection, jobs: Iterable[Mapping[str, p
     if not rows:
         return 0
     merged = {name: pa.concat_tables([job[name] for job in rows]) for name in SCHEMAS}
-    connection.register("ids", merged["jobs"].select(["job"]))
+    connection.register("ids", merged["jobs"].select(["job_id"]))
     connection.execute("begin")
     for name, table in merged.items():
-        connection.execute(f'delete from "{name}" where job in (select job from ids)')  # noqa: S608
+        connection.execute(f'delete from "{name}" where job_id in (select job_id from ids)')  # noqa: S608
         connection.register("fresh", table)
         connection.execute(f'insert into "{name}" by name select * from fresh')  # noqa: S608
         connection.unregister("fresh")

@@ -22,7 +22,7 @@ def _field(name: str, kind: pa.DataType, description: str) -> pa.Field:
     return pa.field(name, kind, metadata={"description": description})
 
 
-_KEYS = (_field("job", _TEXT, "job id"), _field("check", _TEXT, "check of the job"))
+_KEYS = (_field("job_id", _TEXT, "job id"), _field("check_id", _TEXT, "check of the job"))
 
 SCHEMAS: dict[str, pa.Schema] = {
     "jobs": pa.schema(
@@ -83,7 +83,7 @@ def rows_of(job: JobRecord) -> dict[str, pa.Table]:
     rows = {
         "jobs": pa.Table.from_pylist([_job_row(job)], schema=SCHEMAS["jobs"]),
         "checks": pa.Table.from_pylist(
-            [{"job": job.id, "check": c.id, **_check_row(c)} for c in job.checks],
+            [{"job_id": job.id, "check_id": c.id, **_check_row(c)} for c in job.checks],
             schema=SCHEMAS["checks"],
         ),
     }
@@ -117,7 +117,7 @@ def _job_row(job: JobRecord) -> dict[str, Any]:
         begun, ended = map(datetime.fromisoformat, (file.started_at, file.finished_at))
         seconds = (ended - begun).total_seconds()
     return {
-        "job": job.id,
+        "job_id": job.id,
         "project": file.project,
         "status": job.status,
         "state": job.state.value,

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -32,6 +32,7 @@ import papermill  # noqa: E402
 from jupyter_client import AsyncKernelManager  # noqa: E402
 from jupyter_client.asynchronous import AsyncKernelClient  # noqa: E402
 from jupyter_client.kernelspec import KernelSpec  # noqa: E402
+from jupyter_core.utils import ensure_event_loop  # noqa: E402
 from nbclient.exceptions import CellExecutionError, DeadKernelError  # noqa: E402
 from papermill.clientwrap import PapermillNotebookClient  # noqa: E402
 from papermill.engines import Engine, papermill_engines  # noqa: E402
@@ -102,7 +103,8 @@ def execute(
     run = _Run(on_event, cancel, execution.timeout_s, grace_s)
     with EventPipe(on_event) as pipe:
         env = {**os.environ, **execution.env, events.ENVIRONMENT: str(pipe.path)}
-        error = _papermill(execution, run, env)
+        with _event_loop():
+            error = _papermill(execution, run, env)
     return Outcome(run.ending(error), _explain(run, error), time.monotonic() - started)
 
 
@@ -142,6 +144,19 @@ def declared(notebook: Any) -> frozenset[str]:
                 targets = node.targets if isinstance(node, ast.Assign) else []
                 names |= {target.id for target in targets if isinstance(target, ast.Name)}
     return frozenset(names)
+
+
+@contextlib.contextmanager
+def _event_loop() -> Iterator[None]:
+    """The event loop nbclient uses in this thread: nbclient itself would never close it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        with contextlib.closing(ensure_event_loop()):
+            yield
+        asyncio.set_event_loop(None)
+    else:
+        yield  # in a notebook: nbclient takes a thread with a loop of its own, once
 
 
 def _papermill(execution: Execution, run: _Run, env: Mapping[str, str]) -> BaseException | None:

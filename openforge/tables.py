@@ -1,7 +1,7 @@
 """The tables of a run folder, declared once: writers, the results database and the docs read this.
 
-Each is a Parquet file ``tables/<name>.parquet``. The results database adds the columns ``job`` and
-``check`` to each.
+Each is a Parquet file ``tables/<name>.parquet``. The results database adds the columns ``job_id``
+and ``check_id`` to each.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TABLES: Mapping[str, pa.Schema] = {
             _column("level", _TEXT, "error, warning or note"),
             _column("message", _TEXT, "what was found"),
             *_PLACE,
-            _column("column", _INT, "column, from 1"),
+            _column("col", _INT, "column, from 1"),
             _column("tool", _TEXT, "tool or tools that found it"),
             _column("waived_by", _TEXT, "reason of the waiver, null when it counts"),
         ]
@@ -94,6 +94,10 @@ TABLES: Mapping[str, pa.Schema] = {
 def write(path: Path, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write `rows` as table `name` to the Parquet file `path`; a missing column is null.
 
-    Raises KeyError for an unknown table and pyarrow.ArrowInvalid for a value of another type.
+    Raises KeyError for an unknown table or column and pyarrow.ArrowInvalid for a value of another
+    type.
     """
-    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=TABLES[name]), path)
+    data = [dict(row) for row in rows]
+    if unknown := {key for row in data for key in row} - set(TABLES[name].names):
+        raise KeyError(f"table {name} has no column {', '.join(sorted(unknown))}")
+    pq.write_table(pa.Table.from_pylist(data, schema=TABLES[name]), path)

@@ -2,6 +2,7 @@
 
 import json
 
+from openforge.check import finding_row
 from openforge.model import (
     Finding,
     Level,
@@ -69,17 +70,12 @@ def finish(folder, result, *, error="", duration_s=2.125):
     """Write `result` and seal `folder` as the runner does; without a result, as an error."""
     state = result.state if result else State.ERROR
     if result:
-        folder.table("findings", [_row(f) for f in result.findings])
+        folder.table("findings", [finding_row(f) for f in result.findings])
         folder.table("metrics", [m.model_dump() for m in result.metrics])
         folder.write_json("result.json", result.model_dump_json())
     (folder.path / "notebook.ipynb").write_text(json.dumps({"cells": []}))
     verdict = result.verdict if result else None
     folder.seal(folder.path.stem, state, verdict, error, STARTED, duration_s)
-
-
-def _row(finding):
-    place = finding.location.model_dump() if finding.location else {}
-    return {**finding.model_dump(exclude={"location", "excerpt", "evidence"}), **place}
 
 
 def _lint(folder):

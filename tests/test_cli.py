@@ -75,7 +75,7 @@ def test_the_whole_path_passes(project, workspace):
     page = (job.path / "report.html").read_text()
     assert "passed" in page
     assert "http" not in page.replace("http-equiv", "")
-    frame = results.sql("select check, status from checks order by 1", workspace.path)
+    frame = results.sql("select check_id, status from checks order by 1", workspace.path)
     assert frame.values.tolist() == [
         ["formal", "passed"],
         ["lint", "passed"],

@@ -86,7 +86,7 @@ def test_the_hierarchy_can_be_kept(project, work):
     assert "top" in found
 
 
-def test_the_second_time_it_comes_from_the_cache(project, work, tmp_path, monkeypatch):
+def test_the_second_time_it_comes_from_the_cache(project, work, tmp_path, shared_cache, monkeypatch):
     """Yosys does not run again for the same content; a damaged entry is not used."""
     loaded = project(TEXT + "// cached\n")
     first = netlist.netlist(loaded, work).read_bytes()
@@ -95,7 +95,7 @@ def test_the_second_time_it_comes_from_the_cache(project, work, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(yosys, "run_script", None)
         assert netlist.netlist(loaded, again).read_bytes() == first
-    entries = (tmp_path.parent / "cache" / "netlists").glob("*.json")
+    entries = (shared_cache / "netlists").glob("*.json")
     kept = [path for path in entries if path.read_bytes() == first]
     assert kept
     for entry in kept:

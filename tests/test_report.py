@@ -128,6 +128,7 @@ def test_an_altered_run_folder_is_flagged(job):
     for format_ in (Format.HTML, Format.MARKDOWN):
         text = report.report(job, format_).decode()
         assert "changed after it was sealed" in text and "result.json" in text
+        assert "! altered" in text
     assert json.loads(report.report(job, Format.JSON))["checks"]["simulation"]["altered"] == [
         "result.json"
     ]

@@ -26,9 +26,9 @@ def test_a_job_is_indexed_with_all_tables(tmp_path):
     """Every table of a job's checks can be asked, with job and check in front."""
     results.index(tmp_path, sample_job.make_full(tmp_path))
     row = results.sql("select * from jobs", tmp_path).to_dict("records")[0]
-    assert (row["job"], row["status"], row["duration_s"]) == ("job_1", "error", 65.5)
+    assert (row["job_id"], row["status"], row["duration_s"]) == ("job_1", "error", 65.5)
     assert row["stages"] == "lint simulation formal"
-    checks = results.sql('select "check", status, seed, reason, error from checks', tmp_path)
+    checks = results.sql('select check_id, status, seed, reason, error from checks', tmp_path)
     assert checks.status.tolist() == ["failed", "passed", "error"]
     assert checks.error.tolist() == ["", "", "the solver ended with signal 9"]
     counts = {name: results.sql(f"select count(*) n from {name}", tmp_path).n[0] for name in TABLES}
@@ -51,7 +51,7 @@ def test_a_query_sees_jobs_that_nobody_indexed(tmp_path):
     """Jobs whose process died before it could index them are found; empty is empty."""
     assert results.sql("select * from jobs", tmp_path).empty
     sample_job.make(tmp_path)
-    assert results.sql("select job from jobs", tmp_path).job.tolist() == ["job_1"]
+    assert results.sql("select job_id from jobs", tmp_path).job_id.tolist() == ["job_1"]
 
 
 def test_running_jobs_stay_out_and_killed_ones_are_errors(tmp_path):
@@ -135,7 +135,7 @@ def test_reindex_leaves_out_what_is_damaged_and_says_so(tmp_path):
     assert done.jobs == 1
     assert [p.split(":")[0] for p in done.problems] == ["job_2", "job_3", "job_4", "stray"]
     assert "job_2" in str(done) and str(done).startswith("1 jobs indexed")
-    assert results.sql("select job from jobs", tmp_path).job.tolist() == ["job_1"]
+    assert results.sql("select job_id from jobs", tmp_path).job_id.tolist() == ["job_1"]
     assert not list(tmp_path.glob("*.new*"))
 
 
@@ -172,7 +172,7 @@ def test_several_processes_at_once(tmp_path):
     for worker in workers:
         worker.join()
     assert answers == ["fine"] * 3
-    assert results.sql("select count(*) n, count(distinct job) d from jobs", tmp_path).values[
+    assert results.sql("select count(*) n, count(distinct job_id) d from jobs", tmp_path).values[
         0
     ].tolist() == [6, 6]
 
@@ -227,7 +227,7 @@ def test_a_process_killed_while_writing_loses_nothing(tmp_path):
     assert queue.get(timeout=60) == "writing"
     writer.kill()
     writer.join()
-    assert results.sql("select job from jobs order by 1", tmp_path).job.tolist() == [
+    assert results.sql("select job_id from jobs order by 1", tmp_path).job_id.tolist() == [
         "job_1",
         "job_2",
     ]
@@ -252,7 +252,7 @@ def _index_and_ask(workspace, paths, queue):
     try:
         for path in paths:
             results.index(workspace, read_job(path))
-            assert path.name in set(results.sql("select job from jobs", workspace).job)
+            assert path.name in set(results.sql("select job_id from jobs", workspace).job_id)
         queue.put("fine")
     except BaseException as error:
         queue.put(f"{type(error).__name__}: {error}")

@@ -67,3 +67,5 @@ def test_unknown_tables_are_refused(folder):
     """Only declared tables and types can be written."""
     with pytest.raises(KeyError):
         folder.table("nonsense", [])
+    with pytest.raises(KeyError, match="colour"):
+        folder.table("metrics", [{"name": "errors", "value": 1.0, "colour": "red"}])

@@ -142,6 +142,7 @@ class ForkServer:
             with self._changed:
                 if not message:
                     self._closed = True
+                    self._socket.close()
                     self._changed.notify_all()
                     return
                 said = json.loads(message)
