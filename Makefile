@@ -36,6 +36,7 @@ check: install
 	$(BIN)/nbstripout --verify $$(git ls-files '*.ipynb')
 
 format: install
+	$(BIN)/ruff format --quiet .
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -120,7 +120,8 @@ def tables_markdown() -> str:
     parts = [
         '# Tables\n\n`openforge sql "..."`, or `openforge.sql("...")` in Python, asks these '
         "tables. The same tables, without `job_id` and `check_id`, are Parquet files in "
-        "`tables/` of each run folder. Generated from the code by `openforge.results.tables_markdown()`.\n"
+        "`tables/` of each run folder. Generated from the code by "
+        "`openforge.results.tables_markdown()`.\n"
     ]
     for name, schema in SCHEMAS.items():
         rows = (

@@ -86,7 +86,9 @@ def test_the_hierarchy_can_be_kept(project, work):
     assert "top" in found
 
 
-def test_the_second_time_it_comes_from_the_cache(project, work, tmp_path, shared_cache, monkeypatch):
+def test_the_second_time_it_comes_from_the_cache(
+    project, work, tmp_path, shared_cache, monkeypatch
+):
     """Yosys does not run again for the same content; a damaged entry is not used."""
     loaded = project(TEXT + "// cached\n")
     first = netlist.netlist(loaded, work).read_bytes()

@@ -28,7 +28,7 @@ def test_a_job_is_indexed_with_all_tables(tmp_path):
     row = results.sql("select * from jobs", tmp_path).to_dict("records")[0]
     assert (row["job_id"], row["status"], row["duration_s"]) == ("job_1", "error", 65.5)
     assert row["stages"] == "lint simulation formal"
-    checks = results.sql('select check_id, status, seed, reason, error from checks', tmp_path)
+    checks = results.sql("select check_id, status, seed, reason, error from checks", tmp_path)
     assert checks.status.tolist() == ["failed", "passed", "error"]
     assert checks.error.tolist() == ["", "", "the solver ended with signal 9"]
     counts = {name: results.sql(f"select count(*) n from {name}", tmp_path).n[0] for name in TABLES}
