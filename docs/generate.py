@@ -54,6 +54,7 @@ def _sections(root: type[BaseModel], path: str, definitions: dict[str, Any]) -> 
         lines += [f"## {title}", "", model.__doc__ or "", ""]
         lines += ["| field | type | default | meaning |", "|---|---|---|---|"]
         schema = json_schema() if model is Config else definitions[model.__name__]
+        schema = schema.get("anyOf", [schema])[0]  # the long form
         for name, field in model.model_fields.items():
             key = field.alias or name
             kind = _cell(_kind(schema["properties"][key]))
@@ -99,7 +100,8 @@ def _kind(schema: dict[str, Any]) -> str:
         ("exclusiveMaximum", "<"),
     )
     limits = [f"{sign} {schema[key]}" for key, sign in bounds if key in schema]
-    return " ".join([words.get(schema["type"], schema["type"]), ", ".join(limits)]).strip()
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return " ".join([" or ".join(words.get(k, k) for k in kinds), ", ".join(limits)]).strip()
 
 
 def _default(field: FieldInfo) -> str:

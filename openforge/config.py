@@ -6,8 +6,8 @@ import difflib
 import json
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ __all__ = [
     "Config",
     "FormalSection",
     "LintSection",
-    "OverrideProblem",
     "SimulationSection",
     "json_schema",
     "known",
@@ -42,6 +41,7 @@ __all__ = [
 FILE = "openforge.yaml"
 _MAX_PROBLEMS = 50
 _SPELLINGS = {"exhaustive_test": "exhaustive"}
+_OverrideProblem = partial(Problem, file="override")  # a fault that has no place in the file
 _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 _EXPECTED = {
     "model_type": "should be a mapping of fields",
@@ -52,14 +52,6 @@ _EXPECTED = {
     "float_type": "should be a number",
     "bool_type": "should be true or false",
 }
-
-
-@dataclass(frozen=True)
-class OverrideProblem(Problem):
-    """A fault in an override: it has no place in the file."""
-
-    def __str__(self) -> str:
-        return super().__str__().replace(FILE, "override", 1)
 
 
 def load(project_dir: Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -78,6 +70,7 @@ def load(project_dir: Path, overrides: Mapping[str, Any] | None = None) -> Confi
         if problem:
             problems.append(problem)
         overridden.append(path)
+    _fill(data, Config)
     try:
         config = Config.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
@@ -96,12 +89,12 @@ def parse_override(text: str) -> tuple[str, JsonValue]:
     name = name.strip()
     if not equals or not name:
         message = f"an override is written field=value, found {text[:80]!a}"
-        raise ConfigError([OverrideProblem("", message)])
+        raise ConfigError([_OverrideProblem("", message)])
     try:
         return name, parse_yaml(value)[0]
     except ConfigError as error:
         raise ConfigError(
-            OverrideProblem(name, problem.message) for problem in error.problems
+            _OverrideProblem(name, problem.message) for problem in error.problems
         ) from None
 
 
@@ -120,24 +113,34 @@ def _read(project_dir: Path) -> tuple[dict[str, Any], Places]:
 def _apply(data: dict[str, Any], path: tuple[str, ...], value: Any) -> Problem | None:
     """Put a copy of `value` at `path`, making sections that are not there."""
     if not known(path):
-        return OverrideProblem(dotted(path), "unknown field", suggestion=_suggest(path))
+        return _OverrideProblem(dotted(path), "unknown field", suggestion=_suggest(path))
     try:
         copy = json.loads(json.dumps(_JSON.validate_python(value), allow_nan=False))
     except (ValidationError, ValueError, RecursionError):
         message = f"should be a plain, finite value, found {ascii(value)[:80]}"
-        return OverrideProblem(dotted(path), message)
+        return _OverrideProblem(dotted(path), message)
     here = data
     for depth, part in enumerate(path[:-1], start=1):
         below = _long_form(path[:depth], here.get(part))
         if not isinstance(below, dict):
             message = f"cannot be set: {dotted(path[:depth])} is {_found(below)}, not a section"
-            return OverrideProblem(dotted(path), message)
+            return _OverrideProblem(dotted(path), message)
         here[part] = here = below
     for old, name in _SPELLINGS.items():
         if name == path[-1]:
             here.pop(old, None)
     here[path[-1]] = copy
     return None
+
+
+def _fill(data: dict[str, Any], kind: Any) -> None:
+    """Put an empty mapping where a section is there without content: it has its defaults."""
+    for name, below in (_fields(kind) or {}).items():
+        if name in data and _section(below) is not None:
+            if data[name] is None and type(None) not in _choices(below):
+                data[name] = {}
+            if isinstance(data[name], dict):
+                _fill(data[name], below)
 
 
 def _long_form(path: Sequence[str], value: Any) -> Any:
@@ -234,7 +237,7 @@ def _problems(
             continue
         place = _place(path, places)
         if _is_overridden(path, places, overridden):
-            shown.append(((0, 0), _problem(OverrideProblem, path, faults, (None, None))))
+            shown.append(((0, 0), _problem(_OverrideProblem, path, faults, (None, None))))
         else:
             shown.append((place, _problem(Problem, path, faults, place)))
     shown.sort(key=lambda pair: pair[0])
@@ -275,7 +278,10 @@ def _place(path: YamlPath, places: Places) -> tuple[int, int]:
 
 
 def _problem(
-    kind: type[Problem], path: YamlPath, faults: Sequence[Any], place: tuple[int | None, int | None]
+    kind: Callable[..., Problem],
+    path: YamlPath,
+    faults: Sequence[Any],
+    place: tuple[int | None, int | None],
 ) -> Problem:
     fault = faults[0]
     if fault["type"] == "extra_forbidden":

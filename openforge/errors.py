@@ -23,9 +23,10 @@ class Problem:
     line: int | None = None
     column: int | None = None
     suggestion: str | None = None
+    file: str = "openforge.yaml"
 
     def __str__(self) -> str:
-        place = "openforge.yaml" + "".join(f":{n}" for n in (self.line, self.column) if n)
+        place = self.file + "".join(f":{n}" for n in (self.line, self.column) if n)
         hint = f"; did you mean {self.suggestion}?" if self.suggestion else ""
         field = f"{self.field}: " if self.field else ""
         return f"{place}: {field}{self.message}{hint}"

@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
+from pydantic import Field, field_validator, model_validator
+
+from openforge.schema_base import (
+    Depth,
+    Globs,
+    Name,
+    Percent,
+    Seconds,
+    Section,
+    Seed,
+    Text,
+    Version,
 )
+from openforge.schema_crypto import CryptoSection
 
-_POWER = re.compile(r"2\^(-?\d+)")
-_IDENTIFIER = r"^[A-Za-z_][A-Za-z0-9_$]*$"
-
-
-def _inside(pattern: str) -> str:
-    """A glob or path that stays inside the project. Raises ValueError."""
-    path = PurePosixPath(pattern)
-    if not pattern or path.is_absolute() or ".." in path.parts or "\0" in pattern:
-        raise ValueError("must be a relative path inside the project, without '..'")
-    return pattern
-
-
-def _power_of_two(value: Any) -> Any:
-    """Accept ``2^-30`` for a number, as the literature writes it."""
-    match = _POWER.fullmatch(value.strip()) if isinstance(value, str) else None
-    return 2.0 ** int(match[1]) if match and abs(int(match[1])) < 1000 else value
-
-
-def _text(value: Any) -> Any:
-    """Accept a number where a text is wanted: YAML reads ``WIDTH: 12`` as one."""
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    return str(value) if isinstance(value, int | float) else value
-
-
-Glob = Annotated[str, AfterValidator(_inside)]
-Globs = tuple[Glob, ...]
-Name = Annotated[str, Field(pattern=_IDENTIFIER)]
-Text = Annotated[str, BeforeValidator(_text)]
-Number = Annotated[float, BeforeValidator(_power_of_two)]
-Probability = Annotated[Number, Field(gt=0, lt=1)]
-Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
-Percent = Annotated[float, Field(ge=0, le=100)]
-Modulus = Annotated[int, Field(ge=2)]
 FormalEngine = Literal["smtbmc z3", "smtbmc bitwuzla", "smtbmc yices", "abc pdr", "abc bmc3"]
-
-
-class Section(BaseModel):
-    """A part of the project file; unknown fields are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class ProjectSection(Section):
@@ -68,7 +31,7 @@ class ProjectSection(Section):
         None, description="process design kit"
     )
     description: str = Field("", max_length=10_000, description="one line for people")
-    version: Text = Field("", description="version of the design")
+    version: Version = Field("", description="version of the design")
     language: Literal["v2005", "sv2012", "sv2017"] | None = Field(
         None, description="language of all sources; default: by file ending"
     )
@@ -118,6 +81,10 @@ class CoverageSection(Section):
     def _short_form(cls, value: Any) -> Any:
         return dict.fromkeys(cls.model_fields, value) if isinstance(value, bool) else value
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [handler(core), {"type": "boolean"}]}
+
 
 class CoverageGoals(Section):
     """Percentages that must be reached; a goal that is missed fails the check."""
@@ -140,7 +107,7 @@ class SimulationSection(Section):
     waves: bool = Field(
         False, description="keep the waveform of every test, not only of failing ones"
     )
-    seed: int = Field(1, ge=0, lt=1 << 32, description="seed of the first run of each test")
+    seed: Seed = Field(1, description="seed of the first run of each test")
     seeds: int = Field(1, ge=1, le=1000, description="run every test with seed, seed+1, ...")
     timeout_seconds: Seconds = Field(300, description="time limit of one test, seconds")
 
@@ -161,211 +128,8 @@ class FormalSection(Section):
         ("smtbmc z3", "smtbmc bitwuzla", "abc pdr"), min_length=1, description="engines to use"
     )
     mode: Literal["prove", "bmc", "cover", "all"] = Field("prove", description="what to look for")
-    depth: int = Field(100, ge=1, le=100_000, description="cycles of the bounded search")
+    depth: Depth = Field(100, description="cycles of the bounded search")
     timeout_seconds: Seconds = Field(600, description="time limit of the check, seconds")
-
-
-class ResetSection(Section):
-    """A reset and how it is applied."""
-
-    signal: Name = Field(description="port")
-    active: Literal["low", "high"] = Field("low", description="polarity")
-    cycles: int = Field(2, ge=1, le=10_000, description="cycles it is held")
-
-
-class ArithmeticShares(Section):
-    """x = sum of the shares modulo `modulus`."""
-
-    of: tuple[str, ...] = Field(min_length=2, description="signals that carry the shares")
-    modulus: Modulus = Field(description="modulus of the sharing")
-
-
-class StartSection(Section):
-    """What begins an operation."""
-
-    signal: Name = Field(description="port")
-
-
-class DoneSection(Section):
-    """What ends an operation: a signal, or a fixed number of cycles."""
-
-    signal: Name | None = Field(None, description="port")
-    cycles: int | None = Field(None, ge=1, description="cycles after start")
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> DoneSection:
-        if (self.signal is None) == (self.cycles is None):
-            raise ValueError("needs either 'signal' or 'cycles'")
-        return self
-
-
-class Declassified(Section):
-    """A signal that may depend on a secret, by specification."""
-
-    signal: str = Field(description="signal")
-    reason: str = Field(min_length=1, description="why that is right")
-
-
-class InterfaceSection(Section):
-    """The one security annotation; everything but `secrets` can be inferred."""
-
-    clock: Name | None = Field(None, description="clock port")
-    reset: ResetSection | None = Field(None, description="reset")
-    secrets: tuple[str, ...] = Field((), description="ports, bit ranges, registers, memories")
-    public: tuple[str, ...] = Field((), description="inputs that an attacker may know")
-    randoms: tuple[str, ...] = Field((), description="fresh randomness")
-    shares: dict[Name, tuple[str, ...] | ArithmeticShares] = Field(
-        {}, description="secrets carried by shares: Boolean, or arithmetic with a modulus"
-    )
-    start: StartSection | None = Field(None, description="begins an operation")
-    done: DoneSection | None = Field(None, description="ends an operation")
-    observables: tuple[str, ...] = Field((), description="what an attacker sees of the timing")
-    constants: dict[Name, int] = Field({}, description="inputs held at a value")
-    assume: tuple[str, ...] = Field((), description="Verilog expressions over public inputs")
-    declassify: tuple[Declassified, ...] = Field((), description="allowed to depend on secrets")
-
-
-class ConstantTimeSection(Section):
-    """The check `constant_time`."""
-
-    enabled: bool = Field(True, description="run it")
-    secrets: tuple[str, ...] = Field((), description="short for interface.secrets")
-    public: tuple[str, ...] = Field((), description="short for interface.public")
-    depth: int = Field(200, ge=1, le=100_000, description="cycles of the bounded search")
-    timeout_seconds: Seconds = Field(300, description="time limit, seconds")
-
-
-class CpaSection(Section):
-    """Correlation power analysis."""
-
-    target: str = Field(description="leakage function, e.g. aes128_first_round")
-
-
-class SideChannelSection(Section):
-    """The check `side_channel`."""
-
-    enabled: bool = Field(True, description="run it")
-    power_model: Literal["hamming_distance", "hamming_weight", "toggle_count"] = Field(
-        "hamming_distance", description="how power follows from values"
-    )
-    test: Literal["fixed_vs_random", "random_vs_random"] = Field(
-        "fixed_vs_random", description="what is compared"
-    )
-    tvla_threshold: float = Field(4.5, gt=0, description="threshold of |t| (ISO/IEC 17825)")
-    orders: tuple[Annotated[int, Field(ge=1, le=3)], ...] = Field(
-        (1,), min_length=1, description="statistical orders"
-    )
-    num_traces: int = Field(10_000, ge=1, description="traces to simulate")
-    noise_stddev: float = Field(0.0, ge=0, description="Gaussian noise, in units of the model")
-    cpa: CpaSection | None = Field(None, description="key recovery by correlation")
-    seed: int = Field(1, ge=0, description="seed of the stimuli")
-
-
-class CustomRing(Section):
-    """An NTT that no standard names."""
-
-    q: Modulus = Field(description="modulus")
-    n: int = Field(ge=2, description="length")
-    zeta: int = Field(ge=1, description="primitive root of unity")
-
-
-class NttSection(Section):
-    """The check `ntt_validation`."""
-
-    enabled: bool = Field(True, description="run it")
-    standard: Literal["ml-kem", "ml-dsa"] | CustomRing | None = Field(
-        None, description="ml-kem (kyber), ml-dsa (dilithium), or {q, n, zeta}"
-    )
-    unit: Literal["butterfly", "modmul", "reduction", "transform"] | None = Field(
-        None, description="what the top module computes; inferred where possible"
-    )
-    exhaustive: bool = Field(True, description="all inputs (also spelled exhaustive_test)")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _other_spelling(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "exhaustive_test" in value and "exhaustive" not in value:
-            value = dict(value)
-            value["exhaustive"] = value.pop("exhaustive_test")
-        return value
-
-    @field_validator("standard", mode="before")
-    @classmethod
-    def _older_names(cls, value: Any) -> Any:
-        if isinstance(value, dict) and set(value) == {"custom"}:
-            return value["custom"]
-        older = {"kyber": "ml-kem", "dilithium": "ml-dsa"}
-        return older.get(value, value) if isinstance(value, str) else value
-
-
-class ZeroizeSection(Section):
-    """How keys are erased."""
-
-    signal: Name = Field(description="port that asks for it")
-    within_cycles: int = Field(16, ge=1, description="cycles it may take")
-
-
-class SelfTestSection(Section):
-    """Where the self-test reports."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-    done: Name = Field(description="it has ended")
-    pass_: Name = Field(alias="pass", description="it has passed")
-
-
-class ErrorStateSection(Section):
-    """The error state."""
-
-    signal: Name = Field(description="port that shows it")
-    cleared_by: Text = Field("reset", description="what leaves it")
-
-
-class HealthTestsSection(Section):
-    """Health tests of a noise source (SP 800-90B, section 4.4)."""
-
-    samples: Name = Field(description="raw samples")
-    valid: Name | None = Field(None, description="a sample is there")
-    alarm: Name | None = Field(None, description="a test has failed")
-    h_min: float = Field(gt=0, description="claimed min-entropy, bits per sample")
-    alpha: Probability = Field(2.0**-30, description="false positive probability")
-    window: int = Field(1024, ge=2, description="window of the adaptive proportion test, samples")
-
-
-class FipsSection(Section):
-    """The check `fips_compliance`."""
-
-    enabled: bool = Field(True, description="run it")
-    level: int = Field(1, ge=1, le=4, description="FIPS 140-3 security level")
-    checks: tuple[
-        Literal["key_zeroization", "self_test", "error_state", "key_isolation", "rng_health_tests"],
-        ...,
-    ] = Field((), description="which ones; default: all that apply")
-    zeroize: ZeroizeSection | None = Field(None, description="key erasure")
-    self_test: SelfTestSection | None = Field(None, description="self-test")
-    error: ErrorStateSection | None = Field(None, description="error state")
-    outputs: tuple[Name, ...] = Field((), description="data outputs, closed in the error state")
-    health_tests: HealthTestsSection | None = Field(None, description="noise source tests")
-
-
-class EntropySection(Section):
-    """The check `entropy_analysis`."""
-
-    enabled: bool = Field(True, description="run it")
-    sources: tuple[str, ...] = Field((), description="raw noise signals")
-    sinks: tuple[str, ...] = Field((), description="where it is used")
-    samples: Glob | None = Field(None, description="recorded raw noise (SP 800-90B)")
-    bits_per_symbol: int = Field(8, ge=1, le=8, description="bits of a recorded symbol")
-
-
-class CryptoSection(Section):
-    """The checks of the stage `crypto`."""
-
-    interface: InterfaceSection = Field(InterfaceSection(), description="security annotation")
-    constant_time: ConstantTimeSection = Field(ConstantTimeSection(), description="constant time")
-    side_channel: SideChannelSection = Field(SideChannelSection(), description="power leakage")
-    ntt_validation: NttSection = Field(NttSection(), description="number-theoretic transform")
-    fips_compliance: FipsSection = Field(FipsSection(), description="FIPS 140-3")
-    entropy_analysis: EntropySection = Field(EntropySection(), description="SP 800-90B")
 
 
 class VerificationSection(Section):
@@ -381,7 +145,7 @@ class TimingSection(Section):
     """Static timing analysis."""
 
     tool: Literal["opensta"] = Field("opensta", description="analyser")
-    clock_period: float | None = Field(None, gt=0, description="clock period, ns")
+    clock_period: float | None = Field(None, gt=0, le=1e9, description="clock period, ns")
 
 
 class AnalysisSection(Section):

@@ -275,3 +275,75 @@ def test_link_out_of_the_project(tmp_path):
 def test_byte_order_mark(load):
     """A file that an editor began with a byte order mark is read."""
     assert load("\ufeff" + BASE).project.name == "a-b"
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("interface: {secrets: ['k; assign x = 1']}", "pattern"),
+        ("interface: {secrets: ['k[3:0].sub']}", None),
+        ("interface: {assume: ['a != 3; assign b = 1']}", "expression"),
+        ("interface: {assume: ['`include \"/etc/passwd\"']}", "expression"),
+        ("interface: {assume: ['$system(\"id\")']}", "expression"),
+        ("interface: {assume: ['a /* b']}", "expression"),
+        ("interface: {assume: ['a = 1']}", "expression"),
+        ("interface: {assume: ['']}", "expression"),
+        ("interface: {assume: ['a == 1 && b <= 2 && stable(c)']}", None),
+        ("interface: {declassify: [{signal: retry, reason: ' '}]}", "pattern"),
+        ("ntt_validation: {exhaustive: true, exhaustive_test: true}", "the same field"),
+        ("side_channel: {noise_stddev: 1e300}", "less than or equal"),
+    ],
+)
+def test_what_becomes_part_of_a_module_is_one_expression(load, section, message):
+    """Names and expressions cannot carry statements, macros, calls or comments."""
+    text = BASE + f"verification:\n  crypto_verification:\n    {section}\n"
+    if message is None:
+        load(text)
+    else:
+        (problem,) = problems(load, text)
+        assert message in problem.message
+
+
+def test_texts_are_one_line(load):
+    """A macro or a parameter cannot smuggle a line into a tool's script."""
+    text = BASE + '  defines: {A: "1\\nread_verilog x"}\n  parameters: {W: "1\\n"}\n'
+    found = problems(load, text)
+    assert [p.field for p in found] == ["design.defines.A", "design.parameters.W"]
+    assert all("one line" in p.message for p in found)
+
+
+def test_a_version_keeps_its_spelling(load):
+    """YAML reads 1.10 as 1.1, so a version like this must be quoted."""
+    (problem,) = problems(load, BASE.replace("design", "  version: 1.10\ndesign"))
+    assert "in quotes" in problem.message
+    quoted = BASE.replace("design", '  version: "1.10"\ndesign')
+    assert load(quoted).project.version == "1.10"
+
+
+def test_an_empty_section_has_its_defaults(load):
+    """``formal:`` with nothing below it is the section, not a mistake."""
+    loaded = load(BASE + "verification:\n  formal:\n  simulation:\n    coverage_goals:\n")
+    assert loaded == load(BASE)
+
+
+def test_enabled_is_told_from_not_said(load):
+    """A check that was asked for and has no subject is an error; one that was not is skipped."""
+    text = BASE + "verification:\n  crypto_verification:\n    side_channel: {enabled: true}\n"
+    crypto = load(text).verification.crypto_verification
+    assert (crypto.side_channel.enabled, crypto.constant_time.enabled) == (True, None)
+
+
+def test_the_json_schema_takes_what_the_loader_takes(load):
+    """Editors check with the schema: it must not mark the short forms."""
+    import jsonschema
+    import yaml
+
+    load(
+        WHOLE.replace(
+            "coverage: {line: true, toggle: true, branch: true, fsm: true, user: true}",
+            "coverage: true",
+        )
+    )
+    data = yaml.safe_load(WHOLE)
+    data["verification"]["simulation"]["coverage"] = True
+    jsonschema.validate(data, config.json_schema())

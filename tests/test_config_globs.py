@@ -7,7 +7,7 @@ import pytest
 
 from openforge import waivers
 from openforge.config import resolve_globs
-from openforge.errors import ConfigError, OpenForgeError
+from openforge.errors import ConfigError
 
 
 @pytest.fixture
@@ -145,6 +145,9 @@ def test_waivers(tmp_path):
         "- {reason: r}",
         "- {rule: A, reason: r, x: 1}",
         "- {rule: A, reason: ''}",
+        "- {rule: A, reason: ' '}",
+        "- {rule: A, line: true, reason: r}",
+        "{a: 1, waivers: []}",
         "- 3",
         "3",
         "- {rule: A, rule: B, reason: r}",
@@ -155,5 +158,6 @@ def test_waivers_that_are_refused(tmp_path, text):
     """A waiver without a reason, without a subject, or with an unknown field is an error."""
     path = tmp_path / "w.yaml"
     path.write_text(text)
-    with pytest.raises(OpenForgeError, match=r"w\.yaml"):
+    with pytest.raises(ConfigError, match=r"^w\.yaml:1:\d+: ") as caught:
         waivers.load([path])
+    assert "openforge.yaml" not in str(caught.value)

@@ -144,13 +144,14 @@ class ForkServer:
                     self._closed = True
                     self._socket.close()
                     self._changed.notify_all()
-                    return
+                    break
                 said = json.loads(message)
                 if "forked" in said:
                     self._forked[said["id"]] = said["forked"]
                 else:
                     self._exits[said["exit"]] = said["code"]
                 self._changed.notify_all()
+        self.process.wait()
 
 
 class ForkedProcess:
