@@ -14,9 +14,9 @@ from openforge import config, design, snapshot
 from openforge.check import Check
 from openforge.engines import formal, lint, simulation
 from openforge.errors import NotFound
-from openforge.model import Result, Stage, State
+from openforge.model import Result, Stage, State, Verdict
 from openforge.record import PROJECT, CheckRecord, JobFile, read_job
-from openforge.run_folder import RunFolder
+from openforge.run_folder import SUFFIX, RunFolder
 from openforge.settings import Settings
 from openforge.workspace import Workspace, owned, write_job
 
@@ -92,7 +92,8 @@ def _start_alone(entry: Check, project: Path, overrides: Mapping[str, JsonValue]
     """Make a job of one check, run it in this process and seal it."""
     settings = config.load(project, overrides)
     path = Workspace(Settings().workspace).new_job_folder()
-    now = datetime.now(UTC).isoformat()
+    begun = datetime.now(UTC)
+    now = begun.isoformat()
     job = JobFile(
         job_id=path.name,
         project=settings.project.name,
@@ -107,19 +108,18 @@ def _start_alone(entry: Check, project: Path, overrides: Mapping[str, JsonValue]
     with owned(path):
         write_job(path, job)
         snapshot.take(project, path / PROJECT)
-        folder = RunFolder.create(path / f"{entry.id}.tmp")
-        state, error = State.ERROR, "interrupted"
-        try:
-            result = _run(entry, path / PROJECT, overrides, folder)
-            state, error = result.state, result.reason if result.state is State.ERROR else ""
-        except BaseException as problem:
-            error = f"{type(problem).__name__}: {problem}"
-            raise
-        finally:
-            verdict = result.verdict if state is State.DONE else None
+        folder = RunFolder.create(path / f"{entry.id}{SUFFIX}")
+
+        def end(state: State, verdict: Verdict | None, error: str) -> None:
             ended = datetime.now(UTC)
-            seconds = (ended - datetime.fromisoformat(now)).total_seconds()
-            folder.seal(entry.id, state, verdict, error, now, seconds)
+            folder.seal(entry.id, state, verdict, error, now, (ended - begun).total_seconds())
             done = {"state": State.DONE, "finished_at": ended.isoformat()}
             write_job(path, job.model_copy(update=done))
+
+        try:
+            result = _run(entry, path / PROJECT, overrides, folder)
+        except BaseException as problem:
+            end(State.ERROR, None, f"{type(problem).__name__}: {problem}")
+            raise
+        end(result.state, result.verdict, result.reason if result.state is State.ERROR else "")
     return read_job(path).check(entry.id)
