@@ -18,6 +18,10 @@ from openforge.model import State, Verdict
 from openforge.run_folder import RunFolder
 
 DESIGNS = Path(__file__).parent / "designs"
+TICK = (
+    "import cocotb\nfrom cocotb.triggers import Timer\n"
+    "@cocotb.test()\nasync def t(dut):\n    await Timer(1, 'ns')\n"
+)
 RTL = "module tiny(input logic clk, output logic q); always_ff @(posedge clk) q <= ~q; endmodule\n"
 
 
@@ -198,16 +202,42 @@ def test_hostile_tests(project, tmp_path, shared_cache, monkeypatch):
 
 
 def test_hostile_rtl_touches_nothing(project, tmp_path):
-    """$system, $readmemh and an include of host files see the sandbox only."""
+    """$system and $readmemh see the sandbox only; what they want of the host is not there."""
     needs("bubblewrap")
-    bare(project, "import cocotb\n@cocotb.test()\nasync def t(dut):\n    pass\n")
+    bare(project, TICK)
     (project.path / "tiny.sv").write_text(
         "module tiny(input logic clk, output logic [7:0] q);\n"
         f'initial $system("touch {tmp_path}/escaped; touch {project.path}/escaped");\n'
-        "always_ff @(posedge clk) q <= q + 1;\nendmodule\n"
+        'logic [7:0] memory [0:9];\ninitial $readmemh("/etc/passwd", memory);\n'
+        "always_ff @(posedge clk) q <= memory[0];\nendmodule\n"
     )
-    project.check({"testbenches": ["tb/*.py"], "coverage": False}, top="tiny")
+    result = project.check({"testbenches": ["tb/*.py"], "coverage": False}, top="tiny")
     assert not list(tmp_path.rglob("escaped"))
+    (finding,) = result.findings
+    assert finding.rule == "simulator-warning"
+    assert "/etc/passwd" in finding.message and "not found" in finding.message
+    logs = b"".join(path.read_bytes() for path in project.folder.artifacts.rglob("*.log"))
+    assert b"/etc/passwd" in logs and b"root:" not in logs
+
+
+@pytest.mark.parametrize(
+    ("loop", "verdict", "message"),
+    [
+        ("initial while (1) n = n + 1;", None, "did not end within 2 s"),
+        ("always_comb n = ~n;", Verdict.FAILED, "did not converge"),
+    ],
+)
+def test_rtl_that_never_ends(project, loop, verdict, message):
+    """A design that simulates for ever at one point in time is never passed."""
+    bare(project, TICK)
+    (project.path / "tiny.sv").write_text(
+        f"module tiny(input logic clk, output logic q);\nint n;\n{loop}\n"
+        "always_ff @(posedge clk) q <= n[0];\nendmodule\n"
+    )
+    settings = {"testbenches": ["tb/*.py"], "coverage": False, "timeout_seconds": 2}
+    result = project.check(settings, top="tiny")
+    assert result.verdict is verdict
+    assert message in project.tests()["t", 1]["message"]
 
 
 def test_modules_without_tests(project):
@@ -227,11 +257,15 @@ def test_modules_without_tests(project):
 
 
 def test_nothing_was_simulated(project):
-    """Without benches the check is skipped; with skipped tests only it is inconclusive."""
+    """Without benches the check is skipped; with tests that do nothing it is inconclusive."""
     assert project.check({}).verdict is Verdict.SKIPPED
     bare(project, "import cocotb\n@cocotb.test(skip=True)\nasync def t(dut):\n    pass\n")
     result = project.check({"testbenches": ["tb/*.py"]}, top="tiny")
     assert result.verdict is Verdict.INCONCLUSIVE and "skipped" in result.reason
+    (project.path / "tb" / "test_0.py").write_text(TICK.replace("await Timer(1, 'ns')", "pass"))
+    result = project.check({"testbenches": ["tb/*.py"], "coverage": False}, top="tiny")
+    assert result.verdict is Verdict.INCONCLUSIVE and "never simulated" in result.reason
+    assert rules(result) == {"test-no-time"}
 
 
 def test_a_test_that_depends_on_chance_is_told(project):

@@ -142,6 +142,11 @@ def is_error(line: str) -> bool:
     return bool(SIMULATOR_ERROR.match(line) or _STOPPED.search(line))
 
 
+def is_warning(line: str) -> bool:
+    """Whether an output line is the simulator's own warning, e.g. of a memory file not found."""
+    return line.startswith(("%Warning", "WARNING: "))
+
+
 def _how(ended: Completed) -> str:
     if ended.outcome is Outcome.SIGNALLED:
         return f"was killed by signal {-ended.returncode}"

@@ -16,6 +16,7 @@ from openforge.engines.simulation.judge import Status
 from openforge.engines.simulation.running import TestRun
 from openforge.model import Finding, Level, Metric, Result, Stage, State, Verdict
 
+_MAX_WARNINGS = 50
 _BROKEN = (Status.TIMEOUT, Status.CRASHED)
 _RULES = {
     Status.FAILED: "test-failed",
@@ -45,9 +46,18 @@ def test_rows(runs: Sequence[TestRun], kept: Mapping[int, str]) -> list[Mapping[
 def test_findings(
     runs: Sequence[TestRun], kept: Mapping[int, str], cycles: Mapping[int, int]
 ) -> tuple[Finding, ...]:
-    """A finding for each test that did not pass; `cycles` has the last clock cycle, by number."""
+    """Findings: tests that prove nothing, and warnings of the simulator; `cycles` has the last clock cycle, by number."""
     found: list[Finding] = []
     for number, run in enumerate(runs):
+        if _took_no_time(run):
+            found.append(
+                Finding(
+                    rule="test-no-time",
+                    level=Level.WARNING,
+                    tool="simulation",
+                    message=f"{run.planned}: passed without letting time pass",
+                )
+            )
         rule = _RULES.get(run.status)
         if rule is None:
             continue
@@ -71,7 +81,17 @@ def test_findings(
                     message=f"{run.planned}: run twice with the same seed it {run.unstable}",
                 )
             )
+    said = dict.fromkeys(warning for run in runs for warning in run.warnings)
+    found += [
+        Finding(rule="simulator-warning", level=Level.WARNING, tool="simulation", message=warning)
+        for warning in list(said)[:_MAX_WARNINGS]
+    ]
     return tuple(found)
+
+
+def _took_no_time(run: TestRun) -> bool:
+    """Whether a test passed without simulating anything: until time passes, nothing moves."""
+    return run.status is Status.PASSED and run.judgement.sim_time_ns == 0
 
 
 def conclude(
@@ -123,8 +143,12 @@ def _verdict(
         reasons.append("; ".join(finding.message for finding in missed))
     if reasons:
         return State.DONE, Verdict.FAILED, "; ".join(reasons)
-    if not counts[Status.PASSED]:
+    passed = [run for run in runs if run.status is Status.PASSED]
+    if not passed:
         return State.DONE, Verdict.INCONCLUSIVE, "every test is skipped, so nothing was simulated"
+    if all(_took_no_time(run) for run in passed):
+        reason = "no test let time pass, so the design was never simulated"
+        return State.DONE, Verdict.INCONCLUSIVE, reason
     return State.DONE, Verdict.PASSED, ""
 
 

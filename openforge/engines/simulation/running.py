@@ -14,7 +14,7 @@ from openforge import events
 from openforge.config import SimulationSection
 from openforge.design import Design
 from openforge.engines.simulation.benches import Planned, folders
-from openforge.engines.simulation.judge import Judgement, Status, is_error, judge
+from openforge.engines.simulation.judge import Judgement, Status, is_error, is_warning, judge
 from openforge.errors import ToolError
 from openforge.run_folder import RunFolder
 from openforge.tools import cocotb, process, verilator_coverage
@@ -23,7 +23,7 @@ MEMORY_BYTES = 2 << 30
 _LOG_BYTES = 64 << 20
 _SHOWN_LINES = 100
 _KEPT_LOG_BYTES = 1 << 19  # of the beginning and of the end of a test's log
-_MAX_ERRORS = 20
+_MAX_REPORTED = 20
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class TestRun:
     points: tuple[verilator_coverage.Point, ...] = ()
     wave: Path | None = None
     unstable: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -151,7 +152,15 @@ def _run(
     wave = work / "dump.fst"
     complete = judgement.status in (Status.PASSED, Status.FAILED, Status.SKIPPED)
     kept = wave if trace and complete and wave.is_file() and not wave.is_symlink() else None
-    return TestRun(planned, judgement, round(ended.duration_s, 3), work, points, kept)
+    return TestRun(
+        planned,
+        judgement,
+        round(ended.duration_s, 3),
+        work,
+        points,
+        kept,
+        warnings=tuple(listener.warnings),
+    )
 
 
 def _plusargs(planned: Planned, params: SimulationSection) -> list[str]:
@@ -178,14 +187,17 @@ class _Listener:
 
     def __init__(self, planned: Planned) -> None:
         self.errors: list[str] = []
+        self.warnings: list[str] = []
         self.finished = True
         self._name = planned.name
         self._unfinished = planned.simulation.unfinished
         self._shown = 0
 
     def __call__(self, line: str) -> None:
-        if is_error(line) and len(self.errors) < _MAX_ERRORS:
+        if is_error(line) and len(self.errors) < _MAX_REPORTED:
             self.errors.append(line)
+        if is_warning(line) and len(self.warnings) < _MAX_REPORTED:
+            self.warnings.append(line)
         if self._unfinished and self._unfinished in line:
             self.finished = False
         self._shown += 1
