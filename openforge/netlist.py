@@ -8,22 +8,25 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from openforge import events
 from openforge.design import Design
-from openforge.errors import DesignError, ToolError, ToolTimeout
+from openforge.errors import DesignError
 from openforge.settings import Settings
 from openforge.tools import yosys
 from openforge.tools.locate import tool
 from openforge.tools.yosys import Reading
 
-_FORMAT = "1"  # count up when the script below changes its meaning
-_FRONTENDS: tuple[tuple[str, Callable[[Reading, Path], str]], ...] = (
-    ("read_slang", yosys.read_slang),
-    ("read_verilog", yosys.read_verilog),
-)
+_FORMAT = "1"  # count up when the commands change their meaning
+_COMMANDS = """\
+hierarchy -check -top {top}
+proc
+{flatten}
+opt_clean
+memory_collect
+opt_clean
+write_json {result}"""
 
 
 def netlist(design: Design, work: Path, *, flatten: bool = True) -> Path:
@@ -65,36 +68,18 @@ def _make(design: Design, work: Path, result: Path, flatten: bool) -> None:
         parameters=design.parameters,
         keep_hierarchy=not flatten,
     )
-    refused = []
-    for name, command in _FRONTENDS:
-        try:
-            script = _script(command(reading, work), design.top, result.name, flatten)
-            yosys.run_script(
-                script,
-                cwd=work,
-                log=work / f"netlist_{name}.log",
-                readable=[design.project_dir],
-                writable=[work],
-            )
-        except ToolTimeout:
-            raise
-        except ToolError as error:
-            refused.append(f"{name}: {error}")
-            events.log(f"Yosys' {name} cannot read the design, {error}", "WARNING")
-        else:
-            text = result.read_bytes()
-            text = yosys.relative_json(text, cwd=work, project=design.project_dir)
-            result.write_bytes(text)
-            _compare_ports(design, text)
-            if refused:
-                events.log(f"The netlist was made with Yosys' {name} instead", "WARNING")
-            return
-    raise DesignError("Yosys cannot make a netlist of the design\n" + "\n".join(refused))
+    commands = _COMMANDS.format(
+        top=design.top, flatten="flatten" if flatten else "", result=result.name
+    )
+    yosys.run_on(reading, commands, cwd=work, readable=[design.project_dir])
+    text = yosys.relative_json(result.read_bytes(), cwd=work, project=design.project_dir)
+    result.write_bytes(text)
+    compare_ports(design, json.loads(text))
 
 
-def _compare_ports(design: Design, text: bytes) -> None:
+def compare_ports(design: Design, netlist: Any) -> None:
     """Refuse a netlist of another design: Yosys 0.70 may leave parameters at their defaults."""
-    top = json.loads(text)["modules"].get(design.top, {"ports": {}})
+    top = netlist["modules"].get(design.top, {"ports": {}})
     found = {name: len(port["bits"]) for name, port in top["ports"].items()}
     wanted = {port.name: port.width for port in design.ports}
     if found != wanted:
@@ -103,12 +88,6 @@ def _compare_ports(design: Design, text: bytes) -> None:
             f"Yosys made a netlist whose ports are not those of '{design.top}': "
             f"{', '.join(name for name, _ in odd[:5])}"
         )
-
-
-def _script(read: str, top: str, result: str, flatten: bool) -> str:
-    lower = ["proc", "flatten" if flatten else "", "opt_clean", "memory_collect", "opt_clean"]
-    lines = [read, f"hierarchy -check -top {top}", *lower, f"write_json {result}"]
-    return "\n".join(line for line in lines if line)
 
 
 def _fetch(entry: Path, result: Path) -> bool:

@@ -10,12 +10,13 @@ from openforge.engines import formal
 from openforge.errors import CheckFailedToRun, OpenForgeError
 from openforge.model import State, Verdict
 from openforge.run_folder import RunFolder
+from openforge.tools import yosys
 
 HEAD = "module dut (input logic clk, rst_n, input logic [3:0] a, output logic [3:0] q);\n"
 REG = "  always_ff @(posedge clk or negedge rst_n) if (!rst_n) q <= 0; else q <= "
 
 
-def check(tmp_path, rtl, *, props=None, top="dut", **formal_fields):
+def check(tmp_path, rtl, *, props=None, top="dut", parameters=None, **formal_fields):
     """The result of the check, its rows by name, and its folder."""
     project = tmp_path / "project"
     project.mkdir()
@@ -28,6 +29,7 @@ def check(tmp_path, rtl, *, props=None, top="dut", **formal_fields):
     lines = "".join(f"    {key}: {value}\n" for key, value in fields.items())
     (project / "openforge.yaml").write_text(
         f"project:\n  name: p\n  top_module: {top}\ndesign:\n  sources: [dut.sv]\n"
+        f"  parameters: {parameters or {}}\n"
         f"verification:\n  formal:\n{lines}",
         encoding="utf-8",
     )
@@ -278,3 +280,17 @@ def test_equal_properties_each_get_a_verdict(tmp_path):
     )
     _, rows, _ = check(tmp_path, rtl)
     assert [rows[f"a_{n}"]["status"] for n in range(1, 5)] == ["proven"] * 2 + ["failed"] * 2
+
+
+@pytest.mark.parametrize(("limit", "status"), [(12, "failed"), (13, "proven")])
+def test_the_older_front_end_gives_the_same_verdicts(tmp_path, monkeypatch, limit, status):
+    """What read_slang refuses is read by read_verilog, with the design's parameters."""
+    refuse = ("read_slang", lambda *_: "no_such_pass")
+    monkeypatch.setattr(yosys, "FRONTENDS", (refuse, *yosys.FRONTENDS[1:]))
+    text = (
+        "module m #(parameter LIMIT = 20) (input clk); reg [3:0] q = 0;\n"
+        "always @(posedge clk) begin q <= q == 12 ? 0 : q + 1; a: assert (q < LIMIT); end\n"
+        "endmodule\n"
+    )
+    _, rows, _ = check(tmp_path, text, top="m", parameters={"LIMIT": limit})
+    assert rows["a"]["status"] == status

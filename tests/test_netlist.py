@@ -109,11 +109,8 @@ def test_the_older_front_end_is_a_fallback_that_is_said(project, work, monkeypat
     """What read_slang does not take goes to read_verilog, and the user is told."""
     said = []
     monkeypatch.setattr(events, "log", lambda text, level="INFO": said.append(text))
-    monkeypatch.setattr(yosys, "read_slang", lambda *_: "no_such_pass")
-    monkeypatch.setattr(
-        netlist, "_FRONTENDS",
-        (("read_slang", yosys.read_slang), ("read_verilog", yosys.read_verilog)),
-    )  # fmt: skip
+    refuse = ("read_slang", lambda *_: "no_such_pass")
+    monkeypatch.setattr(yosys, "FRONTENDS", (refuse, *yosys.FRONTENDS[1:]))
     text = (
         "module top #(parameter N=1) (input clk, input [N-1:0] a, output reg [N-1:0] b);\n"
         "always @(posedge clk) b <= a; endmodule"
@@ -126,7 +123,7 @@ def test_the_older_front_end_is_a_fallback_that_is_said(project, work, monkeypat
 
 def test_a_design_that_no_front_end_reads(project, work, monkeypatch):
     """Both refusals are in the message."""
-    monkeypatch.setattr(netlist, "_FRONTENDS", (("one", lambda *_: "no_such_pass"),))
+    monkeypatch.setattr(yosys, "FRONTENDS", (("one", lambda *_: "no_such_pass"),))
     with pytest.raises(DesignError, match=r"(?s)one: .*no_such_pass"):
         netlist.netlist(project(TEXT + "// unread\n"), work)
 
@@ -142,10 +139,8 @@ def test_a_netlist_of_another_design_is_refused(project, work, monkeypatch):
     loaded = project(TEXT + "// other\n", **{"design.parameters": {"N": 4}})
     with monkeypatch.context() as patch:
         read = yosys.read_slang
-        patch.setattr(
-            netlist, "_FRONTENDS",
-            (("read_slang", lambda r, w: read(dataclasses.replace(r, parameters={}), w)),),
-        )  # fmt: skip
+        deaf = ("read_slang", lambda r, w: read(dataclasses.replace(r, parameters={}), w))
+        patch.setattr(yosys, "FRONTENDS", (deaf,))
         with pytest.raises(DesignError, match="ports are not those of 'top': .*v"):
             netlist.netlist(loaded, work)
     assert len(modules(netlist.netlist(loaded, work))["top"]["ports"]["v"]["bits"]) == 4

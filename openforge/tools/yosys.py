@@ -6,11 +6,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openforge.errors import ToolError, ToolTimeout
+from openforge import events
+from openforge.errors import DesignError, ToolError, ToolTimeout
 from openforge.model import Location
 from openforge.tools import process
 from openforge.tools.process import Completed, Limits, Outcome
@@ -33,6 +34,7 @@ class Reading:
     defines: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     keep_hierarchy: bool = False
+    formal: bool = False
 
 
 def run_script(
@@ -103,7 +105,7 @@ def read_verilog(reading: Reading, work: Path) -> str:
     Folders are reached through links in `work`: the front end takes no spaces in ``-I``. Raises
     ToolError for a name or a value that it cannot be given.
     """
-    words = ["read_verilog", "-sv"]
+    words = ["read_verilog", "-sv", *(["-formal"] if reading.formal else [])]
     for number, folder in enumerate((*reading.includes, *{p.parent for p in reading.sources})):
         link = work / f"include{number}"
         link.unlink(missing_ok=True)
@@ -123,6 +125,47 @@ def _plain(text: str) -> str:
     if not _PLAIN.fullmatch(text):
         raise ToolError(f"Yosys' read_verilog cannot be given the value {text!a}")
     return text
+
+
+FRONTENDS: tuple[tuple[str, Callable[[Reading, Path], str]], ...] = (
+    ("read_slang", read_slang),
+    ("read_verilog", read_verilog),
+)
+
+
+def run_on(
+    reading: Reading,
+    commands: str,
+    *,
+    cwd: Path,
+    readable: Iterable[Path],
+    limits: Limits = LIMITS,
+) -> str:
+    """Run `commands` on a design, read by the first front end that takes it; that one's name.
+
+    Raises DesignError with what each front end said, ToolTimeout.
+    """
+    refused = []
+    for name, command in FRONTENDS:
+        try:
+            run_script(
+                f"{command(reading, cwd)}\n{commands}",
+                cwd=cwd,
+                log=cwd / f"{name}.log",
+                readable=readable,
+                writable=[cwd],
+                limits=limits,
+            )
+        except ToolTimeout:
+            raise
+        except ToolError as error:
+            refused.append(f"{name}: {error}")
+            events.log(f"Yosys' {name} cannot read the design, {error}", "WARNING")
+        else:
+            if refused:
+                events.log(f"Yosys' {name} reads it", "WARNING")
+            return name
+    raise DesignError("Yosys cannot read the design\n" + "\n".join(refused))
 
 
 def relative_json(text: bytes, *, cwd: Path, project: Path) -> bytes:

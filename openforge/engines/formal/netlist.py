@@ -5,18 +5,28 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from openforge import events
 from openforge.design import Design
-from openforge.errors import CheckFailedToRun, DesignError, ToolError
-from openforge.tools import process, yosys_shim
+from openforge.errors import CheckFailedToRun, ToolError
+from openforge.netlist import compare_ports
+from openforge.tools import yosys
+from openforge.tools.process import Limits
+from openforge.tools.yosys import Reading
 
-_LIMITS = process.Limits(timeout_s=300, memory_bytes=6 << 30)
+_LIMITS = Limits(timeout_s=300, memory_bytes=6 << 30)
+# Without `keep`, Yosys merges properties that are equal.
+_PREPARE = """\
+write_rtlil raw.il
+setattr -set keep 1 t:$check
+prep -flatten -top {top}
+setundef -anyseq
+opt_clean
+write_rtlil base.il
+write_json base.json"""
 _SPEAKING = {"$check", "$assert", "$assume", "$cover", "$live", "$fair"}
 _CELL = re.compile(r"  cell (\S+) (\S+)$")
 _SRC = re.compile(r"(?P<file>.*?):(?P<line>\d+)\.(?P<column>\d+)-")
@@ -59,69 +69,18 @@ def read(design: Design, files: Sequence[Path], work: Path) -> Netlist:
     Raises DesignError when no front end of Yosys can read it, CheckFailedToRun for what the proof
     engines cannot express.
     """
-    errors = []
-    for frontend, command in (("read_slang", _slang), ("read_verilog", _verilog)):
-        log = work / f"{frontend}.log"
-        script = work / f"{frontend}.ys"
-        top = design.top
-        script.write_text(
-            "\n".join(
-                [
-                    command(design, files),
-                    "write_rtlil raw.il",
-                    "setattr -set keep 1 t:$check",  # or equal properties are merged
-                    f"prep -flatten -top {top}",
-                    "setundef -anyseq",
-                    "opt_clean",
-                    "write_rtlil base.il",
-                    "write_json base.json",
-                    "",
-                ]
-            ),
-            encoding="utf-8",
-        )
-        ended = process.run(
-            [sys.executable, "-s", str(yosys_shim.__file__), "-s", script.name],
-            cwd=work,
-            log=log,
-            limits=_LIMITS,
-            readable=[design.project_dir],
-            writable=[work],
-        )
-        if ended.ok:
-            return _parse(design, work, frontend)
-        if ended.outcome is not process.Outcome.EXITED:
-            ended.expect("Yosys")
-        said = [line for line in ended.tail if "ERROR" in line or "error" in line]
-        errors.append(f"{frontend}: {' '.join(said)[:600]}")
-        events.log(f"Yosys' {frontend} cannot read the design: {said[:1]}", "WARNING")
-    raise DesignError("Yosys cannot read the design for a proof\n" + "\n".join(errors))
-
-
-def _word(value: object) -> str:
-    text = str(value)
-    if any(char in text for char in '"\n\\;#'):
-        raise CheckFailedToRun(f"'{text}' has a character that Yosys cannot take; rename it")
-    return f'"{text}"' if " " in text else text
-
-
-def _slang(design: Design, files: Sequence[Path]) -> str:
-    words = ["read_slang", "--top", design.top]
-    words += [f"-I{folder}" for folder in design.includes]
-    words += [f"-D{name}={value}" for name, value in design.defines.items()]
-    words += [f"-G{name}={value}" for name, value in design.parameters.items()]
-    words += [str(path) for path in (*(s.path for s in design.sources), *files)]
-    return " ".join(_word(word) for word in words)
-
-
-def _verilog(design: Design, files: Sequence[Path]) -> str:
-    words = ["read_verilog", "-formal", "-sv"]
-    words += [f"-I{folder}" for folder in design.includes]
-    words += [f"-D{name}={value}" for name, value in design.defines.items()]
-    words += [str(path) for path in (*(s.path for s in design.sources), *files)]
-    command = " ".join(_word(word) for word in words)
-    sets = " ".join(f"-set {_word(n)} {_word(v)}" for n, v in design.parameters.items())
-    return f"{command}\nchparam {sets} {design.top}" if sets else command
+    reading = Reading(
+        top=design.top,
+        sources=[*(source.path for source in design.sources), *files],
+        includes=design.includes,
+        defines=design.defines,
+        parameters=design.parameters,
+        formal=True,
+    )
+    commands = _PREPARE.format(top=design.top)
+    readable = [design.project_dir]
+    frontend = yosys.run_on(reading, commands, cwd=work, readable=readable, limits=_LIMITS)
+    return _parse(design, work, frontend)
 
 
 def _parse(design: Design, work: Path, frontend: str) -> Netlist:
@@ -135,6 +94,7 @@ def _parse(design: Design, work: Path, frontend: str) -> Netlist:
             f"expected the one flat module '{design.top}' but found {sorted(tree['modules'])}; "
             "modules without a body cannot be in a proof"
         )
+    compare_ports(design, tree)
     module = tree["modules"][design.top]
     _refuse_black_boxes(module)
     head, cells = _split(text, work)

@@ -46,7 +46,10 @@ def test_rows(runs: Sequence[TestRun], kept: Mapping[int, str]) -> list[Mapping[
 def test_findings(
     runs: Sequence[TestRun], kept: Mapping[int, str], cycles: Mapping[int, int]
 ) -> tuple[Finding, ...]:
-    """Findings: tests that prove nothing, and warnings of the simulator; `cycles` has the last clock cycle, by number."""
+    """Tests that failed or show nothing, and the simulator's warnings.
+
+    `cycles` has the last clock cycle, by number.
+    """
     found: list[Finding] = []
     for number, run in enumerate(runs):
         if _took_no_time(run):
