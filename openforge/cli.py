@@ -51,9 +51,19 @@ class ReportFormat(StrEnum):
 
 
 def main() -> None:
-    """Run the command line; a problem that was foreseen is one message and exit code 3."""
+    """Run the command line; a problem that was foreseen is one message and exit code 3.
+
+    A mistake in the command line is one, too: typer's own 2 and 1 would read as verdicts.
+    """
     try:
-        app()
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        from typer.rich_utils import rich_format_error
+
+        rich_format_error(error)  # type: ignore[arg-type]  # typer raises nothing else
+        raise SystemExit(EXIT_ERROR) from None
+    except typer.Abort:
+        raise SystemExit(EXIT_CODES["cancelled"]) from None
     except OpenForgeError as error:
         print(f"openforge: {error}", file=sys.stderr)
         raise SystemExit(EXIT_ERROR) from None
@@ -61,11 +71,12 @@ def main() -> None:
         place = f" ({error.filename})" if error.filename else ""
         print(f"openforge: {error.strerror or error}{place}", file=sys.stderr)
         raise SystemExit(EXIT_ERROR) from None
+    raise SystemExit(code or 0)
 
 
 @app.command()
 def run(  # noqa: PLR0917  (options of a command)
-    project: ProjectArgument,
+    project: ProjectArgument = Path(),
     stage: Annotated[list[str] | None, typer.Option(help="Only this stage; repeatable")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override a field: a.b=c; repeatable")
@@ -206,7 +217,7 @@ def lab(workspace: WorkspaceOption = None) -> None:
 
 @config_app.command()
 def validate(
-    project: ProjectArgument,
+    project: ProjectArgument = Path(),
     set_: Annotated[list[str] | None, typer.Option("--set", help="Override a field: a.b=c")] = None,
 ) -> None:
     """Say whether openforge.yaml is valid, and where it is not."""

@@ -18,6 +18,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from openforge import cli_show, config, jobs, report, results
+from openforge.errors import OpenForgeError
 from openforge.event_log import Event
 from openforge.record import JobRecord
 from openforge.tools import sandbox
@@ -49,7 +50,10 @@ def run(
         job = jobs.run(job, workers=workers, on_event=progress.take, cancel=cancel)
     page = job.path / "report.html"
     page.write_bytes(report.report(job, report.Format.HTML))
-    results.index(workspace.path, job)
+    try:
+        results.index(workspace.path, job)
+    except OpenForgeError as error:  # the run folders are the record; `sql` indexes what is missing
+        console.print(f"[yellow]warning:[/] {escape(str(error))}")
     if as_json:
         print(json.dumps(report.results_json(job)))
     else:

@@ -48,7 +48,9 @@ def jobs(found: Sequence[JobRecord]) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("job", "project", "status", "submitted", "stages", "note"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(
+            heading, overflow="fold", no_wrap=heading in ("job", "status", "submitted")
+        )
     for job in found:
         table.add_row(
             job.id,

@@ -277,6 +277,9 @@ class _KernelManager(AsyncKernelManager):
             metadata={"kernel_provisioner": {"provisioner_name": name}},
         )
 
+    async def _async_interrupt_kernel(self) -> None:
+        """Nothing: jupyter_client interrupts a kernel that it ends, which then complains."""
+
 
 class _NotebookClient(PapermillNotebookClient):
     def __init__(self, notebook: Any, run: _Run, **more: Any) -> None:

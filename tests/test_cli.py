@@ -116,6 +116,11 @@ def test_a_broken_design_fails_with_the_place(project, workspace):
         (["run", "{project}", "--set", "verification.formal.dept=3"], "verification.formal.depth"),
         (["run", "{project}", "--set", "nonsense"], "field=value"),
         (["run", "{project}", "--stage", "crypto"], "stages are: lint, simulation, formal"),
+        (["show"], "Missing argument"),
+        (["run", "{project}", "--jobs", "0"], "--jobs"),
+        (["run", "{project}", "--no-such-option"], "No such option"),
+        (["report", "last", "--format", "pdf"], "markdown"),
+        (["nosuch"], "No such command"),
         (["show", "job_nothing"], "no job"),
         (["init", "{project}"], "not empty"),
         (["init", "{empty}/x", "--template", "nosuch"], "minimal"),
@@ -124,7 +129,7 @@ def test_a_broken_design_fails_with_the_place(project, workspace):
     ],
 )
 def test_mistakes_get_one_clear_message(project, tmp_path, words, message):
-    """A mistake is exit code 3 and a message that names the cure, never a traceback."""
+    """A mistake is exit code 3, no verdict, and a message that names the cure; no traceback."""
     (tmp_path / "empty").mkdir()
     places = {"empty": tmp_path / "empty", "project": project}
     ended = openforge(*(word.format(**places) for word in words))

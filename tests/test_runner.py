@@ -1,5 +1,6 @@
 """The runner: notebooks to their end, live, and nothing left behind whatever happens."""
 
+import itertools
 import json
 import os
 import signal
@@ -19,6 +20,8 @@ from openforge.kernel.event_pipe import parse
 from openforge.kernel.fork_server import ForkServer
 from openforge.runner import Ending, Execution
 
+_NUMBERS = itertools.count()
+
 
 def write_notebook(folder, *cells):
     book = nbformat.v4.new_notebook()
@@ -29,7 +32,7 @@ def write_notebook(folder, *cells):
         "display_name": "Python 3",
         "language": "python",
     }
-    path = folder / f"nb{len(list(folder.iterdir()))}.ipynb"
+    path = folder / f"nb{next(_NUMBERS)}.ipynb"  # several threads write at once
     nbformat.write(book, path)
     return path
 
