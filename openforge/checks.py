@@ -108,6 +108,7 @@ def _start_alone(entry: Check, project: Path, overrides: Mapping[str, JsonValue]
     with owned(path):
         write_job(path, job)
         snapshot.take(project, path / PROJECT)
+        snapshot.require_same(project, path / PROJECT, config.patterns(settings))
         folder = RunFolder.create(path / f"{entry.id}{SUFFIX}")
 
         def end(state: State, verdict: Verdict | None, error: str) -> None:

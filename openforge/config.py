@@ -34,6 +34,7 @@ __all__ = [
     "known",
     "load",
     "parse_override",
+    "patterns",
     "read_yaml",
     "resolve_globs",
 ]
@@ -96,6 +97,17 @@ def parse_override(text: str) -> tuple[str, JsonValue]:
         raise ConfigError(
             _OverrideProblem(name, problem.message) for problem in error.problems
         ) from None
+
+
+def patterns(config: Config) -> dict[str, Sequence[str]]:
+    """The patterns that say which files a check reads, by dotted field."""
+    checks = config.verification
+    return {
+        "design.sources": config.design.sources,
+        "verification.lint.waivers": checks.lint.waivers,
+        "verification.simulation.testbenches": checks.simulation.testbenches,
+        "verification.formal.properties": checks.formal.properties,
+    }
 
 
 def _read(project_dir: Path) -> tuple[dict[str, Any], Places]:

@@ -152,7 +152,12 @@ def load(project_dir: Path, config: Config, extra_sources: Sequence[Path] = ()) 
     request = _request(files, config)
     digest = design_files.digest(files, [request[name] for name in _SETTINGS])
     outside = [path for path in extra if not path.is_relative_to(project)]
-    answer = slang.cached(request, digest, readable=[project, *outside])
+    answer = slang.cached(
+        request,
+        digest,
+        readable=[project, *outside],
+        keep=lambda answer: not design_files.surprises(files, answer["files"]),
+    )
     _refuse_unknown(config, answer)
     return Design(
         project_dir=project,
@@ -165,7 +170,7 @@ def load(project_dir: Path, config: Config, extra_sources: Sequence[Path] = ()) 
         diagnostics=tuple(Finding(tool="slang", **row) for row in answer["diagnostics"]),
         modules=tuple(answer["modules"]),
         elaborated=answer["elaborated"],
-        content_hash=digest,
+        content_hash=design_files.with_surprises(digest, files, answer["files"]),
         **{name: answer.get(name, ()) for name in _ELABORATED},
     )
 

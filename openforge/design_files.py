@@ -78,12 +78,9 @@ class Files:
     def nearby(self) -> Iterator[Path]:
         """Files of the project that sources may include or load, in a fixed order."""
         own = {*self.sources, *self.extra}
-        for folder, folders, names in os.walk(self.project):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(names):
-                path = Path(folder, name)
-                if path.suffix.lower() in _INCLUDED and path not in own and path.is_file():
-                    yield path
+        for path in _walk(self.project):
+            if path.suffix.lower() in _INCLUDED and path not in own and path.is_file():
+                yield path
 
 
 def digest(files: Files, settings: Sequence[object]) -> str:
@@ -91,8 +88,30 @@ def digest(files: Files, settings: Sequence[object]) -> str:
     folders = [files.name(path) for path in files.includes]
     counts = [len(files.sources), len(files.extra)]  # which of the files are sources
     fixed = [slang.worker_digest(), tool("slang").version(), folders, counts, *settings]
-    total = hashlib.sha256(json.dumps(fixed).encode())
-    for path in (*files.sources, *files.extra, *files.nearby()):
+    return _digest(json.dumps(fixed), files, (*files.sources, *files.extra, *files.nearby()))
+
+
+def surprises(files: Files, read: Iterable[str]) -> tuple[Path, ...]:
+    """Those of the files that elaboration `read` which `digest` does not know, by odd names."""
+    known = {os.path.realpath(p) for p in (*files.sources, *files.extra, *files.nearby())}
+    return tuple(Path(name) for name in sorted(set(read)) if os.path.realpath(name) not in known)
+
+
+def with_surprises(digest: str, files: Files, read: Iterable[str]) -> str:
+    """`digest`, and if elaboration read more than it knows, that too."""
+    found = surprises(files, read)
+    return _digest(digest, files, found) if found else digest
+
+
+def digest_of_all(project: Path) -> str:
+    """SHA-256 over every file of a project: what a tool may read that does not say what it read."""
+    files = Files(project, (), (), ())
+    return _digest("", files, [path for path in _walk(project) if path.is_file()])
+
+
+def _digest(start: str, files: Files, paths: Iterable[Path]) -> str:
+    total = hashlib.sha256(start.encode())
+    for path in paths:
         try:
             with path.open("rb") as stream:
                 inner = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -112,6 +131,12 @@ def folders(project: Path, names: Iterable[str]) -> tuple[Path, ...]:
             raise DesignError(f"design.includes: '{name}' is not a folder inside the project")
         found.append(folder)
     return tuple(found)
+
+
+def _walk(project: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(project):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(names))
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,10 +40,14 @@ def submit(
     """A queued job with a snapshot of the project; nothing has run yet.
 
     Without `stages` it is those of ``ci_integration.stages``, or all there are.
-    Raises ConfigError for a bad project file or override, OpenForgeError for a bad stage.
+    Raises ConfigError for a bad project file or override, OpenForgeError for a bad stage, or for a
+    check that the project asks for and that is not there.
     """
     settings = config.load(project_dir, overrides)
-    wanted = _stages(stages or settings.ci_integration.stages)
+    asked = stages or settings.ci_integration.stages
+    wanted = _stages(asked)
+    if not asked:
+        _require_known(settings)
     path = workspace.new_job_folder()
     file = JobFile(
         job_id=path.name,
@@ -53,8 +58,13 @@ def submit(
         overrides=dict(overrides or {}),
         submitted_at=_now(),
     )
-    snapshot.take(project_dir, path / PROJECT)
-    write_job(path, file)
+    try:
+        snapshot.take(project_dir, path / PROJECT)
+        snapshot.require_same(project_dir, path / PROJECT, config.patterns(settings))
+        write_job(path, file)
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
     return read_job(path)
 
 
@@ -142,6 +152,18 @@ def _stages(names: Sequence[str]) -> tuple[Stage, ...]:
             known = ", ".join(there)
             raise OpenForgeError(f"there is no check for stage '{name}' here; stages are: {known}")
     return tuple(stage for stage in there if not names or stage in names)
+
+
+def _require_known(settings: config.Config) -> None:
+    """Raises OpenForgeError if the project enables a check that would silently not be run."""
+    known = {check.id for check in checks.CHECKS}
+    crypto = settings.verification.crypto_verification
+    for name in type(crypto).model_fields:
+        if name not in known and getattr(getattr(crypto, name), "enabled", None):
+            raise OpenForgeError(
+                f"verification.crypto_verification.{name} is enabled, but there is no such check "
+                "here; disable it, or name the stages to run"
+            )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from openforge import design_files
 from openforge.design import Design
 from openforge.errors import DesignError
 from openforge.settings import Settings
@@ -53,6 +54,7 @@ def _digest(design: Design, flatten: bool) -> str:
         _FORMAT,
         tool("pyosys").version(),
         design.content_hash,
+        design_files.digest_of_all(design.project_dir),  # Yosys loads memories from any file
         str(design.project_dir),
         flatten,
     )

@@ -1,4 +1,4 @@
-"""Text of unknown origin, made safe to look at."""
+"""Text for people: of unknown origin, made safe to look at; and numbers with their nouns."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def plain(text: str) -> str:
     """
     text = _COLOURS.sub("", text.replace("\r\n", "\n"))
     return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 test``, ``2 tests``, ``1,000 tests``: `noun` forms its plural with an s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from openforge.errors import OpenForgeError
+from openforge.errors import ConfigError, OpenForgeError
+from openforge.globs import resolve_globs
 
 MAX_FILES = 20_000
 MAX_BYTES = 512 << 20
@@ -16,16 +18,18 @@ _LEFT_OUT = frozenset({"__pycache__", "node_modules", "sim_build", "obj_dir", "v
 
 
 def take(project: Path, target: Path) -> int:
-    """Copy the regular files of `project` to the new folder `target`; returns how many.
+    """Copy the files of `project` to the new folder `target`; returns how many.
 
-    Left out: hidden files and folders, caches, links, and `target` itself if it is inside.
-    Raises OpenForgeError for a project that is too large or cannot be read.
+    Links to what is inside the project stay links. Left out: hidden files and folders, caches,
+    links that lead out, and `target` itself if it is inside. Raises OpenForgeError for a project
+    that is too large or cannot be read.
     """
     target.mkdir()
+    root = project.resolve()
     count = size = 0
     try:
         for source in _files(project, target):
-            count, size = count + 1, size + source.stat().st_size
+            count, size = count + 1, size + source.lstat().st_size
             if count > MAX_FILES or size > MAX_BYTES:
                 raise OpenForgeError(
                     f"{project} has more than {MAX_FILES:,} files or {MAX_BYTES >> 20} MB; "
@@ -33,11 +37,46 @@ def take(project: Path, target: Path) -> int:
                 )
             copy = target / source.relative_to(project)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, copy, follow_symlinks=False)
-            copy.chmod(0o644)
+            if source.is_symlink():
+                _copy_link(source, copy, root, target)
+            else:
+                shutil.copyfile(source, copy, follow_symlinks=False)
+                copy.chmod(0o644)
     except OSError as error:
         raise OpenForgeError(f"cannot copy {error.filename}: {error.strerror}") from error
     return count
+
+
+def require_same(project: Path, copy: Path, patterns: Mapping[str, Sequence[str]]) -> None:
+    """Raises OpenForgeError when `patterns` (by field) name a file that `copy` does not have.
+
+    A test or a property that is lost on the way would be a pass that nobody earned.
+    """
+    for field, globs in patterns.items():
+        lost = _names(project, globs, field) - _names(copy, globs, field)
+        if lost:
+            raise OpenForgeError(
+                f"{field} names {min(lost)}, which a job does not see: hidden files, links that "
+                f"lead out and folders called {', '.join(sorted(_LEFT_OUT))} are not copied"
+            )
+
+
+def _names(root: Path, globs: Sequence[str], field: str) -> set[str]:
+    """What `globs` match in `root`, relative to it; one that matches nothing is not judged here."""
+    names = set()
+    for glob in globs:
+        with contextlib.suppress(ConfigError):
+            found = resolve_globs(root, [glob], field=field)
+            names |= {path.resolve().relative_to(root.resolve()).as_posix() for path in found}
+    return names
+
+
+def _copy_link(source: Path, copy: Path, root: Path, target: Path) -> None:
+    """Make `copy` a link to the copy of what `source` leads to, unless that is not copied."""
+    leads_to = source.resolve()
+    if leads_to.is_relative_to(root):
+        there = target / leads_to.relative_to(root)
+        copy.symlink_to(os.path.relpath(there, copy.parent))
 
 
 def _files(project: Path, target: Path) -> Iterator[Path]:
@@ -52,9 +91,10 @@ def _files(project: Path, target: Path) -> Iterator[Path]:
             and n not in _LEFT_OUT
             and not (here / n == runs and runs in skip)
         )
-        for name in sorted(files):
+        for name in sorted([*files, *(n for n in names if (here / n).is_symlink())]):
             path = here / name
-            if not name.startswith(".") and stat.S_ISREG(path.lstat().st_mode):
+            mode = path.lstat().st_mode
+            if not name.startswith(".") and (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
                 yield path
 
 

@@ -19,6 +19,7 @@ from openforge.run_folder import altered
 from openforge.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
+CRYPTO = "verification.crypto_verification"
 MINIMAL = ROOT / "templates" / "projects" / "minimal"
 
 
@@ -116,6 +117,10 @@ def test_a_broken_design_fails_with_the_place(project, workspace):
         (["run", "{project}", "--set", "verification.formal.dept=3"], "verification.formal.depth"),
         (["run", "{project}", "--set", "nonsense"], "field=value"),
         (["run", "{project}", "--stage", "crypto"], "stages are: lint, simulation, formal"),
+        (
+            ["run", "{project}", "--set", f"{CRYPTO}.constant_time.enabled=true"],
+            "constant_time is enabled, but there is no such check",
+        ),
         (["show"], "Missing argument"),
         (["run", "{project}", "--jobs", "0"], "--jobs"),
         (["run", "{project}", "--no-such-option"], "No such option"),

@@ -363,3 +363,16 @@ def test_loop_counters_and_locals_are_no_registers(project):
       end
     endmodule"""
     assert {found.name for found in project({"rtl/a.sv": text}).registers} == {"q", "r"}
+
+
+def test_an_include_with_an_odd_name_is_not_lost_in_the_cache(project):
+    """Whatever the name of what a source includes, a change of it is another design."""
+    files = {
+        "rtl/top.sv": 'module top(output logic q);\n`include "body.params"\nendmodule\n',
+        "rtl/body.params": "assign q = 1;\n",
+    }
+    first = project(files)
+    assert first.elaborated
+    again = project({**files, "rtl/body.params": "assign q = nowhere;\n"})
+    assert not again.elaborated
+    assert first.content_hash != again.content_hash

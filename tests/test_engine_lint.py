@@ -13,6 +13,7 @@ GOOD = """module top (input logic clk, input logic [3:0] x, output logic [3:0] y
   always_ff @(posedge clk) y <= x;
 endmodule
 """
+STRICT = {"verification.lint.fail_on": "warning"}
 TRUNCATES = GOOD.replace("[3:0] y", "[2:0] y")
 
 
@@ -61,7 +62,7 @@ def test_warnings_fail_only_where_asked(check):
     assert check(TRUNCATES).verdict is Verdict.PASSED
     failed = check(TRUNCATES, **{"verification.lint.fail_on": "warning"})
     assert failed.verdict is Verdict.FAILED
-    assert "warnings" in failed.reason
+    assert "fail_on" in failed.reason
 
 
 def test_a_syntax_error_fails(check):
@@ -137,3 +138,38 @@ def test_merge_keeps_what_is_different():
         ("verilator, slang", Level.ERROR),
         ("verilator", Level.WARNING),
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "waived"),
+    [
+        ("this is no verilog;", "{message: '*'"),
+        ("module top; nothing n(); endmodule", "{rule: '*'"),
+    ],
+)
+def test_a_waived_error_is_no_pass(check, source, waived):
+    """Tools stop at an error, so with it waived the rest was not looked at."""
+    result = check(source, f"- {waived}, reason: known}}\n", **STRICT)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "what follows is unknown" in result.reason
+
+
+def test_findings_that_were_cut_are_no_pass(check):
+    """A waiver for what is told does not cover what was not."""
+    many = "".join(f"wire [3:0] x{i} = 8'hff;\n" for i in range(2100))
+    waiver = "- {rule: '*', reason: all of it}\n"
+    source = f"module top;\n{many}endmodule\n"
+    result = check(source, waiver, **{**STRICT, "verification.lint.tools": ["slang"]})
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "only the first 2000" in result.reason
+
+
+def test_rules_that_a_source_switches_off_are_said(check):
+    """A comment can silence a linter; the verdict says where."""
+    source = (
+        "module top(input [3:0] a, output b);\n// verilator lint_off UNUSEDSIGNAL\n"
+        "assign b = a[0];\nendmodule\n"
+    )
+    result = check(source, **{"verification.lint.tools": ["verilator"]})
+    assert result.verdict is Verdict.PASSED
+    assert result.assumptions == ("rtl/top.sv switches rules off in line 2",)

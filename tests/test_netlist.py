@@ -34,12 +34,13 @@ def project(tmp_path):
     """Load a project of one source; `top` is its top module."""
 
     def make(text=TEXT, top="top", **overrides):
-        (tmp_path / "my rtl").mkdir(exist_ok=True)
-        (tmp_path / "my rtl" / "é.sv").write_text(text)
-        (tmp_path / "my rtl" / "m.hex").write_text("a5\n" * 16)
+        root = tmp_path / "a project"
+        (root / "my rtl").mkdir(parents=True, exist_ok=True)
+        (root / "my rtl" / "é.sv").write_text(text)
+        (root / "my rtl" / "m.hex").write_text("a5\n" * 16)
         yaml = f"project: {{name: p, top_module: {top}}}\ndesign: {{sources: ['my rtl/*.sv']}}\n"
-        (tmp_path / "openforge.yaml").write_text(yaml)
-        return design.load(tmp_path, config.load(tmp_path, overrides))
+        (root / "openforge.yaml").write_text(yaml)
+        return design.load(root, config.load(root, overrides))
 
     return make
 

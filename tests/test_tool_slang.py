@@ -53,8 +53,19 @@ def test_many_errors_are_capped(request_for, tmp_path):
     """A hostile source cannot make the answer as long as it likes."""
     text = "module top;" + "".join(f"assign x{i} = y{i}[0];\n" for i in range(3000)) + "endmodule"
     answer = slang.elaborate(request_for("`default_nettype none\n" + text), readable=[tmp_path])
-    assert len(answer["diagnostics"]) == 2000
+    assert len(answer["diagnostics"]) == 2001
+    assert answer["diagnostics"][-1]["rule"] == "findings-cut"
     assert not answer["elaborated"]
+
+
+def test_an_error_behind_many_warnings_is_told(request_for, tmp_path):
+    """Errors come first, so that a cap cannot hide one."""
+    many = "".join(f"wire [3:0] x{i} = 8'hff;\n" for i in range(2100))
+    answer = slang.elaborate(
+        request_for(f"module top;\n{many}assign y = nowhere;\nendmodule"), readable=[tmp_path]
+    )
+    assert answer["diagnostics"][0]["level"] == "error"
+    assert "findings-cut" in {row["rule"] for row in answer["diagnostics"]}
 
 
 def test_a_define_that_is_no_name_is_an_error(request_for, tmp_path):
@@ -92,5 +103,5 @@ def test_only_designs_that_elaborate_are_cached(request_for, tmp_path, shared_ca
         ("module top; nothing n(); endmodule", False),
     ):
         digest = f"test-{tmp_path.name}-{kept}"
-        slang.cached(request_for(text), digest, readable=[tmp_path])
+        slang.cached(request_for(text), digest, readable=[tmp_path], keep=lambda _: True)
         assert (shared_cache / "designs" / f"{digest}.json").exists() is kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -12,6 +13,7 @@ from openforge import waivers as waiver_files
 from openforge.config import LintSection, resolve_globs
 from openforge.design import Design, Language
 from openforge.model import Finding, Level, Metric, Result, Stage, Verdict
+from openforge.plain import counted
 from openforge.run_folder import RunFolder
 from openforge.tools import verilator_lint
 from openforge.waivers import Waiver
@@ -27,6 +29,8 @@ _FAMILIES = {
     "pin": ("PIN", "unconnected-", "missing-", "port-width"),
     "implicit": ("IMPLICIT", "implicit-net"),
 }
+_CUT = "findings-cut"  # of the slang worker
+_SWITCHES = re.compile(r"\blint_off\b|`pragma\s+diagnostic\s+ignore")
 _LEVEL_ORDER = (Level.ERROR, Level.WARNING, Level.NOTE)
 
 
@@ -98,7 +102,8 @@ def _waive(findings: tuple[Finding, ...], waivers: tuple[Waiver, ...]) -> tuple[
     used: set[Waiver] = set()
     marked = []
     for finding in findings:
-        waiver = next((w for w in waivers if _covers(w, finding)), None)
+        covering = () if finding.rule == _CUT else waivers
+        waiver = next((w for w in covering if _covers(w, finding)), None)
         if waiver:
             used.add(waiver)
             finding = finding.model_copy(update={"waived_by": waiver.reason})  # noqa: PLW2901
@@ -128,20 +133,25 @@ def _unused(waiver: Waiver) -> Finding:
 
 def _conclude(params: LintSection, design: Design, findings: tuple[Finding, ...]) -> Result:
     counts = Counter(finding.level for finding in findings if finding.waived_by is None)
+    files = counted(len(design.sources), "source file")
     waived = sum(finding.waived_by is not None for finding in findings)
     errors, warnings = counts[Level.ERROR], counts[Level.WARNING]
-    bad = errors + (warnings if params.fail_on == "warning" else 0)
-    reason = ""
-    if bad:
-        reason = f"{errors} errors and {warnings} warnings, where fail_on is '{params.fail_on}'"
+    if errors:
+        verdict, reason = Verdict.FAILED, counted(errors, "error")
+    elif warnings and params.fail_on == "warning":
+        verdict = Verdict.FAILED
+        reason = f"{counted(warnings, 'warning')}, and fail_on is 'warning'"
+    else:
+        reason = _not_seen(findings)
+        verdict = Verdict.INCONCLUSIVE if reason else Verdict.PASSED
     return Result(
         check="lint",
         stage=Stage.LINT,
-        verdict=Verdict.FAILED if bad else Verdict.PASSED,
+        verdict=verdict,
         reason=reason,
         findings=findings,
-        bounds=(f"rules of {' and '.join(params.tools)} on {len(design.sources)} source files",),
-        assumptions=(f"{waived} findings are waived",) if waived else (),
+        bounds=(f"rules of {' and '.join(params.tools)} on {files}",),
+        assumptions=_assumptions(design, waived),
         metrics=(
             Metric(name="errors", value=errors),
             Metric(name="warnings", value=warnings),
@@ -149,6 +159,29 @@ def _conclude(params: LintSection, design: Design, findings: tuple[Finding, ...]
         ),
         summary={"warnings": warnings, "errors": errors},
     )
+
+
+def _not_seen(findings: Iterable[Finding]) -> str:
+    """Why there may be findings that nobody saw, empty when there are none."""
+    for finding in findings:
+        if finding.waived_by is not None and finding.level is Level.ERROR:
+            return f"{finding.rule} is waived, but tools stop at an error: what follows is unknown"
+        if finding.rule == _CUT:
+            return finding.message
+    return ""
+
+
+def _assumptions(design: Design, waived: int) -> tuple[str, ...]:
+    """What the verdict rests on: waivers, and sources that switch rules off for themselves."""
+    found = [f"{counted(waived, 'finding')} waived"] if waived else []
+    for source in design.sources:
+        text = source.path.read_text("utf-8", "replace")
+        lines = [str(n) for n, line in enumerate(text.splitlines(), 1) if _SWITCHES.search(line)]
+        if lines:
+            name = source.path.relative_to(design.project_dir).as_posix()
+            more = ", ..." if len(lines) > 5 else ""
+            found.append(f"{name} switches rules off in line {', '.join(lines[:5])}{more}")
+    return tuple(found)
 
 
 def _word(finding: Finding) -> str:

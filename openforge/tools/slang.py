@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +63,23 @@ def elaborate(request: dict[str, Any], *, readable: Iterable[Path]) -> dict[str,
     return answer
 
 
-def cached(request: dict[str, Any], digest: str, *, readable: Iterable[Path]) -> dict[str, Any]:
+def cached(
+    request: dict[str, Any],
+    digest: str,
+    *,
+    readable: Iterable[Path],
+    keep: Callable[[dict[str, Any]], bool],
+) -> dict[str, Any]:
     """As `elaborate`, from the cache where the entry `digest` is there and whole.
 
-    Only designs that elaborate are kept: what a broken one lacks may turn up anywhere.
+    Only designs that elaborate are kept, as what a broken one lacks may turn up anywhere, and only
+    answers that `keep` is true of: those that depend on nothing but what `digest` knows.
     """
     entry = Settings().cache / "designs" / f"{digest}.json"
     answer = _fetch(entry)
     if answer is None:
         answer = elaborate(request, readable=readable)
-        if answer["elaborated"]:
+        if answer["elaborated"] and keep(answer):
             _store(entry, answer)
     return answer
 

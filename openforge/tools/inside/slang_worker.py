@@ -106,9 +106,12 @@ class Places:
 
 
 def diagnostics(engine, places, found):
-    """`found` without repetitions and without what the warning options leave out."""
+    """`found`, errors first, without repetitions and what the warning options leave out.
+
+    A last row says so when there are more than are told.
+    """
     rows = {}
-    for diagnostic in found:
+    for diagnostic in sorted(found, key=lambda diagnostic: not diagnostic.isError()):
         level = LEVELS.get(engine.getSeverity(diagnostic.code, diagnostic.location))
         rule = engine.getOptionName(diagnostic.code) or code_name(diagnostic.code)
         message = engine.formatMessage(diagnostic)
@@ -118,8 +121,10 @@ def diagnostics(engine, places, found):
         excerpt = places.excerpt(diagnostic.location) if place else None
         row = finding(rule, level, message, place, excerpt)
         rows.setdefault(json.dumps(row, sort_keys=True), row)
-        if len(rows) >= MAX_DIAGNOSTICS:
-            break
+        if len(rows) > MAX_DIAGNOSTICS:
+            text = f"only the first {MAX_DIAGNOSTICS} findings of slang are told"
+            told = list(rows.values())[:MAX_DIAGNOSTICS]
+            return [*told, finding("findings-cut", "note", text)]
     return list(rows.values())
 
 
