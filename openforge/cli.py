@@ -207,12 +207,17 @@ def doctor() -> None:
     raise typer.Exit(0 if cli_doctor.show() else EXIT_ERROR)
 
 
-@app.command()
-def lab(workspace: WorkspaceOption = None) -> None:
+@app.command(context_settings={"ignore_unknown_options": True})
+def lab(
+    options: Annotated[
+        list[str] | None, typer.Argument(help="Options of JupyterLab, e.g. --no-browser")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
     """Open JupyterLab on the notebooks and the runs of the workspace."""
     from openforge import lab as laboratory
 
-    raise typer.Exit(laboratory.start(_workspace(workspace)))
+    laboratory.start(_workspace(workspace), options or [])
 
 
 @config_app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
     from openforge.record import CheckRecord
+
+# JupyterLab drops <style> of notebooks that it does not trust, and aligns what is in cells right.
+_ALIGNED = re.compile(r"<(t[dh])(?![^>]*\bnumber\b)")
 
 
 @functools.cache
@@ -70,11 +74,17 @@ def _show(part: str, run: CheckRecord, *more: str) -> HTML:
     from IPython.display import HTML
 
     shown = "".join(f"{{{{ parts.{name}(check) }}}}" for name in (part, *more))
-    template = environment().from_string(
-        "{% import 'parts.html' as parts %}<style>{% include 'style.css' %}</style>"
-        f'<div class="openforge">{shown}</div>'
-    )
-    return HTML(template.render(check=view.check(run)))  # type: ignore[no-untyped-call]
+    template = environment().from_string("{% import 'parts.html' as parts %}" + shown)
+    body = _ALIGNED.sub(r'<\1 style="text-align: left"', template.render(check=view.check(run)))
+    page = f'<style>{_style()}</style><div class="openforge">{body}</div>'
+    return HTML(page)  # type: ignore[no-untyped-call]
+
+
+@functools.cache
+def _style() -> str:
+    """The report's style, made stronger than that of JupyterLab and nbconvert."""
+    style = (resources.folder("templates") / "report" / "style.css").read_text("utf-8")
+    return style.replace(".openforge", ".openforge:not(#_)")
 
 
 def _shown(value: Any) -> Any:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from openforge import resources
 from openforge.workspace import Workspace
 
 
-def start(workspace: Workspace) -> int:
-    """Start JupyterLab on loopback in the workspace, with the notebooks beside the runs.
+def start(workspace: Workspace, options: Sequence[str] = ()) -> NoReturn:
+    """Become JupyterLab on loopback in the workspace, with the notebooks beside the runs.
 
-    Notebooks that the user has changed are left as they are. Returns JupyterLab's exit code.
+    Notebooks that the user has changed are left as they are. `options` go to JupyterLab as they
+    are.
     """
     workspace.runs.mkdir(parents=True, exist_ok=True)
     place(workspace.path / "notebooks")
@@ -26,8 +29,13 @@ def start(workspace: Workspace) -> int:
         f"--ServerApp.root_dir={workspace.path}",
         "--ServerApp.ip=127.0.0.1",
         "--LabApp.default_url=/lab/tree/notebooks",
+        "--LabApp.extension_manager=readonly",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        *(["--allow-root"] if os.geteuid() == 0 else []),  # in a container; it has a token
+        *options,
     ]
-    return subprocess.run(command, check=False).returncode
+    sys.stdout.flush()
+    os.execv(sys.executable, command)  # noqa: S606  (no shell is what is wanted)
 
 
 def place(target: Path) -> None:

@@ -111,7 +111,10 @@ class RunFolder:
         started_at: str,
         duration_s: float,
     ) -> Path:
-        """List every file with size and SHA-256, sync, rename; returns the final path."""
+        """List every file with size and SHA-256, sync, rename; returns the final path.
+
+        Files become read-only, so that an editor does not change a record by saving it.
+        """
         shutil.rmtree(self.work, ignore_errors=True)
         manifest = Manifest(
             check=check,
@@ -123,6 +126,8 @@ class RunFolder:
             files=tuple(_describe(self.path, p) for p in _files(self.path)),
         )
         self.write_json(MANIFEST, manifest.model_dump_json(indent=2))
+        for path in (*_files(self.path), self.path / MANIFEST):
+            path.chmod(0o444)
         final = self.path.with_name(self.path.name.removesuffix(SUFFIX))
         self.path.rename(final)
         _sync(final.parent)

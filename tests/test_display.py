@@ -1,5 +1,7 @@
 """What notebooks show: the parts of a check's record, escaped, also when there is nothing."""
 
+import re
+
 import pytest
 import sample_job
 
@@ -49,3 +51,12 @@ def test_both_themes_are_served(tmp_path):
     shown = display.coverage(sample_job.make_full(tmp_path).check("simulation")).data
     for words in ('class="light"', 'class="dark"', "data-jp-theme-light", "prefers-color-scheme"):
         assert words in shown
+
+
+def test_what_jupyterlab_does_to_tables_is_undone(tmp_path):
+    """Cells say themselves that they start at the left, and the style outranks JupyterLab's."""
+    page = display.tests(sample_job.make_full(tmp_path).check("simulation")).data
+    cells = re.findall(r"<t[dh]\b[^>]*>", page)
+    assert cells
+    assert all("text-align: left" in cell or "number" in cell for cell in cells)
+    assert ".openforge:not(#_) table" in page

@@ -1,6 +1,13 @@
 """Notebooks outside a job: whatever they run is recorded, and the tutorial works as written."""
 
+import json
+import re
+import socket
+import subprocess
+import sys
 import threading
+import time
+import urllib.request
 from pathlib import Path
 
 import nbformat
@@ -67,3 +74,37 @@ def test_the_tutorial(tmp_path):
     ]
     cells = nbformat.read(output, as_version=4).cells
     assert all(cell.outputs for cell in cells if "display." in cell.source)
+
+
+def test_lab_serves_the_notebooks_and_the_runs(tmp_path):
+    """`openforge lab` starts JupyterLab in the workspace, on loopback, with notebooks in place."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = ["--no-browser", f"--ServerApp.port={port}", "--IdentityProvider.token=secret"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "openforge", "lab", "--workspace", str(tmp_path), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        found = _contents(port, "notebooks/tutorials/first-run.ipynb", process)
+        assert found["type"] == "notebook"
+        assert _contents(port, "examples/fifo/openforge.yaml", process)["type"] == "file"
+    finally:
+        process.terminate()
+        said = process.communicate(timeout=20)[1]
+    assert re.search(rf"http://127\.0\.0\.1:{port}/lab/tree/notebooks", said)
+
+
+def _contents(port, path, process):
+    """What the running JupyterLab says of a file; asked again until it answers."""
+    url = f"http://127.0.0.1:{port}/api/contents/{path}?content=0&token=secret"
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return json.load(answer)
+        except OSError:
+            threading.Event().wait(0.2)
+    raise AssertionError("JupyterLab did not answer")
