@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,6 +16,7 @@ from pydantic import BaseModel
 import openforge
 from openforge.config import Config
 from openforge.design import Design
+from openforge.errors import ToolError
 from openforge.model import Finding, Provenance, Result, Stage
 from openforge.run_folder import RunFolder
 from openforge.tools import sandbox
@@ -56,7 +59,11 @@ def start(check: Check, config: Config, design: Design, folder: RunFolder) -> Re
     folder.write_json("params.json", params.model_dump_json(indent=2))
     tools = require(check.tools)
     started_at, clock = datetime.now(UTC), time.monotonic()
-    result = check.run(params, design, folder)
+    try:
+        result = check.run(params, design, folder)
+    except ToolError as error:
+        error.log = _kept(error.log, folder)
+        raise
     provenance = Provenance(
         openforge_version=openforge.__version__,
         design_hash=design.content_hash,
@@ -74,6 +81,15 @@ def start(check: Check, config: Config, design: Design, folder: RunFolder) -> Re
     folder.table("metrics", [metric.model_dump() for metric in result.metrics])
     folder.write_json("result.json", result.model_dump_json(indent=2))
     return result
+
+
+def _kept(log: Path | None, folder: RunFolder) -> Path | None:
+    """Where a failed tool's log is once the folder is sealed, relative to it: `work` is gone."""
+    if log is None or not log.is_file():
+        return None
+    with contextlib.suppress(FileExistsError):  # the engine has kept it
+        folder.keep(log, f"logs/{log.name}")
+    return Path("artifacts", "logs", log.name)
 
 
 def finding_row(finding: Finding) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from openforge import check as checking
 from openforge import config, design, snapshot
 from openforge.check import Check
 from openforge.engines import formal, lint, simulation
-from openforge.errors import NotFound
+from openforge.errors import NotFound, OpenForgeError
 from openforge.model import Result, Stage, State, Verdict
 from openforge.record import PROJECT, CheckRecord, JobFile, read_job
 from openforge.run_folder import SUFFIX, RunFolder
@@ -120,7 +120,9 @@ def _start_alone(entry: Check, project: Path, overrides: Mapping[str, JsonValue]
         try:
             result = _run(entry, path / PROJECT, overrides, folder)
         except BaseException as problem:
-            end(State.ERROR, None, f"{type(problem).__name__}: {problem}")
+            ours = isinstance(problem, OpenForgeError)
+            said = str(problem) if ours else f"{type(problem).__name__}: {problem}"
+            end(State.ERROR, None, said)
             raise
         end(result.state, result.verdict, result.reason if result.state is State.ERROR else "")
     return read_job(path).check(entry.id)

@@ -49,7 +49,10 @@ class ToolError(OpenForgeError):
 
     def __init__(self, message: str, log: Path | None = None) -> None:
         self.log = log
-        super().__init__(f"{message} (log: {log})" if log else message)
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} (log: {self.log})" if self.log else str(self.args[0])
 
 
 class ToolMissing(ToolError):
@@ -66,10 +69,6 @@ class SandboxUnavailable(OpenForgeError):
 
 class CheckFailedToRun(OpenForgeError):
     """A check ended without a verdict for a reason that is not a tool's."""
-
-
-class Cancelled(OpenForgeError):
-    """The job was cancelled by its user."""
 
 
 class NotFound(OpenForgeError):

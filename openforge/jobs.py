@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,13 +92,28 @@ def run(
         todo = [checks.find(name) for name in file.checks]
         share = max(1, cores // min(workers, max(1, len(todo))))
         with ThreadPoolExecutor(workers, thread_name_prefix="check") as pool:
-            for future in [pool.submit(_check, job, c, log, stop, share) for c in todo]:
-                future.result()
+            problem = _await([pool.submit(_check, job, c, log, stop, share) for c in todo], stop)
+        if problem:
+            end = {"state": State.ERROR, "finished_at": _now(), "error": str(problem)}
+            with contextlib.suppress(OSError):  # a full disk; without it, the lock tells
+                write_job(job.path, file.model_copy(update=end))
+            raise problem
         state = State.CANCELLED if stop.is_set() else State.DONE
         write_job(job.path, file.model_copy(update={"state": state, "finished_at": _now()}))
     done = read_job(job.path)
     on_event({"type": "job_complete", "status": done.status})
     return done
+
+
+def _await(futures: Sequence[Future[None]], stop: threading.Event) -> BaseException | None:
+    """Wait for all of `futures`; the first problem, which stops the others."""
+    first: BaseException | None = None
+    for future in as_completed(futures):
+        problem = future.exception()
+        if problem and first is None:
+            first = problem
+            stop.set()
+    return first
 
 
 def _check(
@@ -166,7 +181,7 @@ def _require_known(settings: config.Config) -> None:
             )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _cancelled_by_file(path: Path, stop: threading.Event) -> Iterator[None]:
     """Set `stop` when another process leaves word in the job's folder."""
     over = threading.Event()

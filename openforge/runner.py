@@ -39,7 +39,7 @@ from papermill.engines import Engine, papermill_engines  # noqa: E402
 from papermill.exceptions import PapermillExecutionError  # noqa: E402
 from pydantic import JsonValue  # noqa: E402
 
-from openforge import events  # noqa: E402
+from openforge import errors, events  # noqa: E402
 from openforge.errors import OpenForgeError  # noqa: E402
 from openforge.kernel.event_pipe import EventPipe  # noqa: E402
 from openforge.kernel.fork_server import ForkServer, ForkUnavailable  # noqa: E402
@@ -48,6 +48,7 @@ from openforge.tools import process  # noqa: E402
 
 Event = dict[str, JsonValue]
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
 _GRACE_S = 3.0
 _POLL_S = 0.05
 _START_TIMEOUT_S = 60.0
@@ -213,7 +214,8 @@ def _explain(run: _Run, error: BaseException | None) -> str:
     if ending is Ending.DIED:
         return f"the kernel died (code {run.exit_code}); its notebook says how far it came"
     if isinstance(error, PapermillExecutionError):
-        return _ANSI.sub("", f"{error.ename}: {error.evalue}")
+        said = error.evalue if error.ename in _OURS else f"{error.ename}: {error.evalue}"
+        return _ANSI.sub("", said)
     return ""
 
 

@@ -30,9 +30,17 @@ def needs(*names):
     missing = [name for name in names if tool(name).path() is None]
     if "bubblewrap" in names and sandbox.warning():
         missing.append("a sandbox that works")
-    if not missing:
-        return
-    reason = f"missing: {', '.join(missing)}"
+    if missing:
+        _skip(f"missing: {', '.join(missing)}")
+
+
+def needs_root(what):
+    """Skip, visibly, when this is not run by root; where OPENFORGE_NO_SKIP is set, fail."""
+    if os.geteuid() != 0:
+        _skip(f"{what} needs root")
+
+
+def _skip(reason):
     if os.environ.get("OPENFORGE_NO_SKIP"):
         pytest.fail(reason)
     pytest.skip(reason)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from conftest import needs_root
 
 from openforge import results
 from openforge.record import read_job
@@ -272,17 +273,18 @@ def test_doctor_and_schema():
     assert json.loads(openforge("config", "schema").stdout)["title"] == "Config"
 
 
-def test_full_disk_is_an_error(project, tmp_path):
-    """With no room left the run says so, with exit code 3, and leaves nothing running."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
+@pytest.mark.parametrize("size", ["24k", "80k"])
+def test_full_disk_is_an_error(project, tmp_path, size):
+    """With no room left, at once or half-way, the run says so with exit code 3."""
+    needs_root("mounting a small file system")
     small = tmp_path / "small"
     small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "none", small], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", small], check=True)
     try:
         ended = openforge("run", project, "--stage", "lint", "--workspace", small)
         assert ended.returncode == 3
         assert "No space left" in ended.stderr + ended.stdout
         assert "Traceback" not in ended.stderr
+        assert "passed" not in openforge("list", "--workspace", small).stdout
     finally:
         subprocess.run(["umount", small], check=True)

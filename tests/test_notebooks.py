@@ -1,5 +1,6 @@
 """Notebooks outside a job: whatever they run is recorded, and the tutorial works as written."""
 
+import dataclasses
 import json
 import re
 import socket
@@ -15,8 +16,8 @@ import pytest
 from conftest import needs
 
 import openforge
-from openforge import results, runner
-from openforge.errors import ConfigError
+from openforge import checks, results, runner
+from openforge.errors import ConfigError, ToolError
 from openforge.model import State
 from openforge.run_folder import altered
 from openforge.settings import Settings
@@ -47,6 +48,22 @@ def test_a_check_that_cannot_run_is_raised_and_recorded(tmp_path):
     (check,) = job.checks
     assert (check.state, check.verdict) == (State.ERROR, None)
     assert "none" in check.error
+
+
+def test_the_log_of_a_tool_that_failed_is_kept(tmp_path, monkeypatch):
+    """The message names a log that is there after the scratch folder is gone."""
+
+    def fail(params, design, folder):
+        (folder.work / "tool.log").write_text("why")
+        raise ToolError("the tool failed", folder.work / "tool.log")
+
+    broken = dataclasses.replace(checks.find("lint"), run=fail)
+    monkeypatch.setattr(checks, "CHECKS", (broken,))
+    with pytest.raises(ToolError):
+        openforge.start("lint", EXAMPLES / "fifo")
+    (check,) = Workspace(Settings().workspace).job("last").checks
+    assert check.error == "the tool failed (log: artifacts/logs/tool.log)"
+    assert (check.path / "artifacts" / "logs" / "tool.log").read_text() == "why"
 
 
 def test_the_tutorial(tmp_path):

@@ -37,6 +37,9 @@ def write_notebook(folder, *cells):
     return path
 
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
 class Done:
     """What a run left: outcome, events, and the executed notebook's text."""
 
@@ -260,3 +263,31 @@ def test_nothing_survives_kill_9_of_the_runner(tmp_path):
         assert wait_until(lambda: alive("sleep 87654"), 60)
         process.send_signal(signal.SIGKILL)
     assert wait_until(lambda: not alive("sleep 87654"))
+
+
+def test_an_error_of_our_own_needs_no_class_name(run):
+    """What was foreseen is told in plain words; what was not, with its kind."""
+    foreseen = run("from openforge.errors import ToolError; raise ToolError('no such thing')")
+    assert foreseen.outcome.error == "no such thing"
+    assert run("1 / 0").outcome.error == "ZeroDivisionError: division by zero"
+
+
+def test_a_problem_of_one_check_ends_the_job_and_is_recorded(tmp_path, monkeypatch):
+    """An exception outside a notebook stops the other checks; the record says what it was."""
+    from openforge import jobs
+    from openforge.workspace import Workspace
+
+    stopped = []
+
+    def fail(job, check, log, cancel, cores):
+        if check.id == "lint":
+            raise OSError(28, "No space left on device")
+        stopped.append(cancel.wait(20))
+
+    monkeypatch.setattr(jobs, "_check", fail)
+    job = jobs.submit(Workspace(tmp_path), EXAMPLES / "fifo", ["lint", "formal"])
+    with pytest.raises(OSError, match="No space left"):
+        jobs.run(job, workers=2)
+    record = Workspace(tmp_path).job("last")
+    assert (record.status, stopped) == ("error", [True])
+    assert "No space left" in record.error

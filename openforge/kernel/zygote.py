@@ -227,7 +227,8 @@ def main(handle: int, modules: list[str]) -> None:
     gc.collect()
     gc.freeze()
     hello = {"threads": thread_count(), "missing": missing}
-    control.send(json.dumps(hello).encode())
+    with contextlib.suppress(OSError):  # the runner has gone; `serve` sees it, too
+        control.send(json.dumps(hello).encode())
     zygote.serve()
     os._exit(0)
 
