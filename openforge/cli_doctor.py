@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 
 from find_libpython import find_libpython
 from rich.console import Console
@@ -30,7 +31,7 @@ def show() -> bool:
         table.add_row(
             "[green]✓[/]" if version else "",
             tool.name,
-            escape(version or "") or missing,
+            escape(_number(version)) if version else missing,
             tool.purpose,
             "" if version else escape(tool.get),
         )
@@ -39,7 +40,7 @@ def show() -> bool:
     table.add_row(
         "[green]✓[/]" if libpython else "",
         "libpython",
-        libpython or "[red]✗ missing[/]",
+        "found" if libpython else "[red]✗ missing[/]",
         "Python testbenches",
         "" if libpython else "a Python built with --enable-shared",
     )
@@ -52,3 +53,9 @@ def show() -> bool:
     console.print(f"workspace  {escape(str(settings.workspace))}", soft_wrap=True)
     console.print(f"cache      {escape(str(settings.cache))}", soft_wrap=True)
     return complete
+
+
+def _number(version: str) -> str:
+    """The version in what a program says of itself; the whole text where there is none."""
+    found = re.findall(r"\d+(?:\.\w+)+", version)
+    return str(found[-1]) if found else version

@@ -142,9 +142,9 @@ class _Row:
                 return "started"
             case "progress":
                 self.note = f"{event['done']}/{event['total']} {event['unit']}"
-                return self.note
             case "log":
                 self.note = str(event["message"])
+                return None if event["level"] == "DEBUG" else self.note
             case "check_complete":
                 self.status, self._ended, self.note = str(event["status"]), time.monotonic(), ""
                 return f"{self.status} ({self.clock()})"

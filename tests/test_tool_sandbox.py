@@ -18,7 +18,10 @@ def test_missing_is_a_visible_warning(monkeypatch, tmp_path):
     """Without bubblewrap a run goes on, and says so."""
     monkeypatch.setattr(sandbox, "_bubblewrap", lambda: None)
     assert "WITHOUT a sandbox" in str(sandbox.warning())
+    monkeypatch.setattr(sandbox.shutil, "which", lambda *_, **__: None)
     assert sandbox.describe() == "none (no bubblewrap)"
+    monkeypatch.setattr(sandbox.shutil, "which", lambda *_, **__: "/usr/bin/bwrap")
+    assert sandbox.describe() == "none (bubblewrap cannot make namespaces here)"
     assert sandbox.wrap(["true"], cwd=tmp_path) == ["true"]
 
 

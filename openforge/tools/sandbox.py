@@ -19,6 +19,7 @@ from openforge.errors import SandboxUnavailable
 from openforge.settings import SandboxMode, Settings
 from openforge.tools.system import first_line
 
+_PATH = "/usr/bin:/bin:/usr/local/bin"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime")
 
@@ -26,7 +27,7 @@ _ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime"
 @functools.cache
 def _bubblewrap() -> str | None:
     """The path of a bubblewrap that works here (user namespaces may be switched off)."""
-    program = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin")
+    program = shutil.which("bwrap", path=_PATH)
     if program is None:
         return None
     probe = [program, "--unshare-all", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
@@ -52,9 +53,10 @@ def describe() -> str:
     program = _program()
     if program:
         return first_line(Path(program))
-    return (
-        "none (switched off)" if Settings().sandbox is SandboxMode.OFF else "none (no bubblewrap)"
-    )
+    if Settings().sandbox is SandboxMode.OFF:
+        return "none (switched off)"
+    there = shutil.which("bwrap", path=_PATH)
+    return "none (bubblewrap cannot make namespaces here)" if there else "none (no bubblewrap)"
 
 
 def warning() -> str | None:
