@@ -19,9 +19,8 @@ from openforge.tools import yosys
 from openforge.tools.locate import tool
 from openforge.tools.yosys import Reading
 
-_FORMAT = "1"  # count up when the commands change their meaning
+_FORMAT = "2"  # count up when the commands change their meaning
 _COMMANDS = """\
-hierarchy -check -top {top}
 proc
 {flatten}
 opt_clean
@@ -37,7 +36,7 @@ def netlist(design: Design, work: Path, *, flatten: bool = True) -> Path:
     ``src`` attributes, relative to the project (see `openforge.tools.yosys.located`). One module
     if `flatten`, else one a module of the hierarchy.
 
-    Raises DesignError for a design that does not elaborate or that no front end of Yosys reads,
+    Raises DesignError for a design that does not elaborate or that Yosys cannot read,
     ToolTimeout.
     """
     design.require_elaborated()
@@ -70,10 +69,8 @@ def _make(design: Design, work: Path, result: Path, flatten: bool) -> None:
         parameters=design.parameters,
         keep_hierarchy=not flatten,
     )
-    commands = _COMMANDS.format(
-        top=design.top, flatten="flatten" if flatten else "", result=result.name
-    )
-    yosys.run_on(reading, commands, cwd=work, readable=[design.project_dir])
+    commands = _COMMANDS.format(flatten="flatten" if flatten else "", result=result.name)
+    yosys.run_on(reading, commands, cwd=work, project=design.project_dir)
     text = yosys.relative_json(result.read_bytes(), cwd=work, project=design.project_dir)
     result.write_bytes(text)
     compare_ports(design, json.loads(text))

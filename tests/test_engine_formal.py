@@ -7,10 +7,9 @@ import pytest
 
 from openforge import config, design
 from openforge.engines import formal
-from openforge.errors import CheckFailedToRun, OpenForgeError
+from openforge.errors import CheckFailedToRun, DesignError, OpenForgeError
 from openforge.model import State, Verdict
 from openforge.run_folder import RunFolder
-from openforge.tools import yosys
 
 HEAD = "module dut (input logic clk, rst_n, input logic [3:0] a, output logic [3:0] q);\n"
 REG = "  always_ff @(posedge clk or negedge rst_n) if (!rst_n) q <= 0; else q <= "
@@ -282,15 +281,85 @@ def test_equal_properties_each_get_a_verdict(tmp_path):
     assert [rows[f"a_{n}"]["status"] for n in range(1, 5)] == ["proven"] * 2 + ["failed"] * 2
 
 
-@pytest.mark.parametrize(("limit", "status"), [(12, "failed"), (13, "proven")])
-def test_the_older_front_end_gives_the_same_verdicts(tmp_path, monkeypatch, limit, status):
-    """What read_slang refuses is read by read_verilog, with the design's parameters."""
-    refuse = ("read_slang", lambda *_: "no_such_pass")
-    monkeypatch.setattr(yosys, "FRONTENDS", (refuse, *yosys.FRONTENDS[1:]))
-    text = (
-        "module m #(parameter LIMIT = 20) (input clk); reg [3:0] q = 0;\n"
-        "always @(posedge clk) begin q <= q == 12 ? 0 : q + 1; a: assert (q < LIMIT); end\n"
-        "endmodule\n"
+DRIVEN_TWICE = {
+    "outputs": ("dbg", "  wire dbg; assign dbg = a[0];\n assign dbg = a[1];\n"),
+    "constants": ("dbg", "  wire dbg; assign dbg = 1'b0; assign dbg = 1'b1;\n"),
+    "instances": ("dbg", "  wire dbg; s u0 (a[0], dbg); s u1 (a[1], dbg);\n"),
+    "a_register": ("dbg", "  wire dbg; assign dbg = q[0]; s u0 (a[1], dbg);\n"),
+    "blocks": (
+        "dbg",
+        "  reg dbg; always @(posedge clk) dbg <= a[0]; always @(posedge clk) dbg <= a[1];\n",
+    ),
+    "an_input": ("a", "  assign a[1] = a[0];\n"),
+    "an_input_by_an_instance": ("a", "  s u0 (a[0], a[1]);\n"),
+}
+INVERTER = "module s (input i, output wire o); assign o = ~i; endmodule\n"
+WIRES = HEAD.replace("input logic", "input wire")
+
+
+@pytest.mark.parametrize("case", DRIVEN_TWICE)
+def test_a_net_with_several_drivers_is_refused(tmp_path, case):
+    """Yosys would join the drivers and with them the inputs: no proof, but the net's place."""
+    name, driving = DRIVEN_TWICE[case]
+    rtl = f"{WIRES}{driving}{REG} a & 7;\n always_comb if (rst_n) a_p: assert (q < 8);\nendmodule\n"
+    with pytest.raises(DesignError, match=rf"several drivers(?s:.*)dut\.sv:[12]:\d+: '{name}'"):
+        check(tmp_path, rtl + INVERTER)
+
+
+def test_drivers_of_different_bits_and_wired_gates_are_no_conflict(tmp_path):
+    """One driver a bit is enough, wherever it stands; a `wand` is the conjunction."""
+    rtl = body(
+        REG + "a;\n wire [1:0] w; assign w[0] = a[0]; s u (a[1], w[1]);\n"
+        " wand both; assign both = a[0];\n assign both = a[1];\n wire open;\n"
+        " always_comb begin a_w: assert (w == {~a[1], a[0]}); a_b: assert (both == &a[1:0]);\n"
+        " a_f: assert (both == a[0]); end"
     )
-    _, rows, _ = check(tmp_path, text, top="m", parameters={"LIMIT": limit})
-    assert rows["a"]["status"] == status
+    _, rows, _ = check(tmp_path, rtl + INVERTER)
+    found = {name: row["status"] for name, row in rows.items()}
+    assert found == {"a_w": "proven", "a_b": "proven", "a_f": "failed"}
+
+
+def test_tristate_is_refused_with_its_place(tmp_path):
+    """No engine knows of a net that nobody drives."""
+    rtl = body(
+        REG + "a;\n wire t; assign t = a[0] ? a[1] : 1'bz;\n always_comb a_t: assert (t == a[1]);"
+    )
+    with pytest.raises(CheckFailedToRun, match="tribuf"):
+        check(tmp_path, rtl)
+
+
+BUGGY = f"{REG} a;"
+HARMLESS = f"{REG} a & 7;"
+HIDING = {
+    "SYNTHESIS": f"`ifdef SYNTHESIS\n{HARMLESS}\n`else\n{BUGGY}\n`endif",
+    "FORMAL": f"`ifdef FORMAL\n{HARMLESS}\n`else\n{BUGGY}\n`endif",
+    "YOSYS": f"`ifdef YOSYS\n{HARMLESS}\n`else\n{BUGGY}\n`endif",
+    **{
+        word: f"// {word} translate_off\n{BUGGY}\n`define SEEN\n// {word} translate_on\n"
+        f"`ifndef SEEN\n{HARMLESS}\n`endif"
+        for word in ("synopsys", "synthesis", "pragma", "xilinx")
+    },
+}
+
+
+@pytest.mark.parametrize("word", HIDING)
+def test_the_proof_sees_the_text_that_is_simulated(tmp_path, word):
+    """No macro of a tool and no comment hides the fault from the proof."""
+    rtl = body(f"{HIDING[word]}\n always_comb if (rst_n) a_p: assert (q < 8);")
+    _, rows, _ = check(tmp_path, rtl)
+    assert rows["a_p"]["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "delayed",
+    [
+        "wire [3:0] w; assign #7 w = a; assign q = w; always_comb a_p: assert (w == a);",
+        "initial begin q = 1; #10 q = 9; end always_comb a_p: assert (q == 9);",
+        "always @(posedge clk) q <= #1 a; always_comb a_p: assert (q < 9);",
+        "initial begin q = 1; @(posedge clk) q = 9; end always_comb a_p: assert (q == 9);",
+    ],
+)
+def test_delays_are_refused_with_their_place(tmp_path, delayed):
+    """Time inside a statement has no meaning for a proof, and is not dropped."""
+    with pytest.raises(OpenForgeError, match=r"dut\.sv:2"):
+        check(tmp_path, body(delayed))

@@ -1,11 +1,11 @@
-"""The netlist: cells, memories and places of a design, from either front end, cached."""
+"""The netlist: cells, memories and places of a design, cached."""
 
 import dataclasses
 import json
 
 import pytest
 
-from openforge import config, design, events, netlist
+from openforge import config, design, netlist
 from openforge.errors import DesignError
 from openforge.tools import yosys
 
@@ -106,27 +106,11 @@ def test_the_second_time_it_comes_from_the_cache(
     assert netlist.netlist(loaded, again).read_bytes() == first
 
 
-def test_the_older_front_end_is_a_fallback_that_is_said(project, work, monkeypatch):
-    """What read_slang does not take goes to read_verilog, and the user is told."""
-    said = []
-    monkeypatch.setattr(events, "log", lambda text, level="INFO": said.append(text))
-    refuse = ("read_slang", lambda *_: "no_such_pass")
-    monkeypatch.setattr(yosys, "FRONTENDS", (refuse, *yosys.FRONTENDS[1:]))
-    text = (
-        "module top #(parameter N=1) (input clk, input [N-1:0] a, output reg [N-1:0] b);\n"
-        "always @(posedge clk) b <= a; endmodule"
-    )
-    loaded = project(text, **{"design.parameters": {"N": 7}})
-    found = modules(netlist.netlist(loaded, work))
-    assert len(found["top"]["ports"]["a"]["bits"]) == 7
-    assert any("read_verilog" in line for line in said)
-
-
-def test_a_design_that_no_front_end_reads(project, work, monkeypatch):
-    """Both refusals are in the message."""
-    monkeypatch.setattr(yosys, "FRONTENDS", (("one", lambda *_: "no_such_pass"),))
-    with pytest.raises(DesignError, match=r"(?s)one: .*no_such_pass"):
-        netlist.netlist(project(TEXT + "// unread\n"), work)
+def test_a_design_that_yosys_cannot_read(project, work):
+    """What slang says to Yosys is in the message: delays have no netlist."""
+    delayed = TEXT.replace("assign l.valid", "assign #3 l.valid")
+    with pytest.raises(DesignError, match=r"unsynthesizable timing control(?s:.*)yosys\.log"):
+        netlist.netlist(project(delayed), work)
 
 
 def test_a_design_that_does_not_elaborate_has_no_netlist(project, work):
@@ -140,8 +124,9 @@ def test_a_netlist_of_another_design_is_refused(project, work, monkeypatch):
     loaded = project(TEXT + "// other\n", **{"design.parameters": {"N": 4}})
     with monkeypatch.context() as patch:
         read = yosys.read_slang
-        deaf = ("read_slang", lambda r, w: read(dataclasses.replace(r, parameters={}), w))
-        patch.setattr(yosys, "FRONTENDS", (deaf,))
+        patch.setattr(
+            yosys, "read_slang", lambda r, w: read(dataclasses.replace(r, parameters={}), w)
+        )
         with pytest.raises(DesignError, match="ports are not those of 'top': .*v"):
             netlist.netlist(loaded, work)
     assert len(modules(netlist.netlist(loaded, work))["top"]["ports"]["v"]["bits"]) == 4

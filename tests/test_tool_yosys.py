@@ -125,25 +125,6 @@ def test_slang_reads_any_path(tmp_path, name):
     assert expected.encode() in found
 
 
-def test_the_older_front_end_takes_folders_with_blanks(tmp_path):
-    """Folders for includes go through links; values it cannot take are refused by name."""
-    rtl = tmp_path / "my rtl"
-    rtl.mkdir()
-    (rtl / "w.vh").write_text("`define W 4\n")
-    (rtl / "a b.v").write_text(
-        '`include "w.vh"\nmodule top #(parameter N=1) '
-        "(output [`W-1:0] a, output [N-1:0] b); assign a = 1, b = 1; endmodule"
-    )
-    work = tmp_path / "work"
-    work.mkdir()
-    reading = Reading("top", [rtl / "a b.v"], [rtl], {}, {"N": "3"})
-    script = yosys.read_verilog(reading, work) + "\nhierarchy -top top\nwrite_rtlil o.il"
-    yosys.run_script(script, cwd=work, log=work / "y.log", readable=[rtl], writable=[work])
-    assert "wire width 3 output 2 \\b" in (work / "o.il").read_text()
-    with pytest.raises(ToolError, match="cannot be given the value"):
-        yosys.read_verilog(Reading("top", [rtl / "a b.v"], defines={"A": "1; shell id"}), work)
-
-
 def test_host_files_are_out_of_reach(tmp_path):
     """$readmemh of a host file fails in the sandbox."""
     (tmp_path / "a.sv").write_text(

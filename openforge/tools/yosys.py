@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openforge import events
 from openforge.errors import DesignError, ToolError, ToolTimeout
 from openforge.model import Location
 from openforge.tools import process
+from openforge.tools import yosys_drivers as drivers
 from openforge.tools.process import Completed, Limits, Outcome
 
 SHIM = Path(__file__).with_name("yosys_shim.py")
 LIMITS = Limits(timeout_s=300, memory_bytes=6 << 30)
+_RAW = "raw.json"  # the design as it was read, before anything is optimised
 _DOLLAR = "OPENFORGE_DOLLAR"  # slang replaces ${NAME} in command files and has no escape for it
 _SRC = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?:\.(?P<column>\d+))?")
 _ESCAPED = re.compile(rb"(?:\\uFFFFFF[0-9A-F]{2})+")
-_PLAIN = re.compile(r"[^\s\"\\;#]+")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,6 @@ class Reading:
     defines: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     keep_hierarchy: bool = False
-    formal: bool = False
 
 
 def run_script(
@@ -82,8 +82,10 @@ def read_slang(reading: Reading, work: Path) -> str:
     """The command that reads a design with slang.
 
     Its words are in a file in `work`: slang understands quotes there, Yosys' command line has none.
+    The text is what simulators see: no macro of Yosys' own, no comment that hides what follows.
     """
     words = ["--single-unit", "--allow-dup-initial-drivers", f"--top {_quoted(reading.top)}"]
+    words += ["--no-default-translate-off-format", "--no-synthesis-define"]
     words += ["--best-effort-hierarchy"] if reading.keep_hierarchy else []
     words += [f"-I {_quoted(folder)}" for folder in reading.includes]
     words += [f"-D {_quoted(f'{name}={value}')}" for name, value in reading.defines.items()]
@@ -99,73 +101,45 @@ def _quoted(word: object) -> str:
     return f'"{text}"'
 
 
-def read_verilog(reading: Reading, work: Path) -> str:
-    """The commands that read a design with Yosys' own front end, which knows less of the language.
-
-    Folders are reached through links in `work`: the front end takes no spaces in ``-I``. Raises
-    ToolError for a name or a value that it cannot be given.
-    """
-    words = ["read_verilog", "-sv", *(["-formal"] if reading.formal else [])]
-    for number, folder in enumerate((*reading.includes, *{p.parent for p in reading.sources})):
-        link = work / f"include{number}"
-        link.unlink(missing_ok=True)
-        link.symlink_to(folder, target_is_directory=True)
-        words.append(f"-I{link.name}")
-    words += [f"-D{_plain(f'{name}={value}')}" for name, value in reading.defines.items()]
-    for path in reading.sources:
-        if any(character in str(path) for character in '"\n\\'):
-            raise ToolError(f"Yosys cannot be given the file name {path.name!a}; rename the file")
-        words.append(f'"{path}"')
-    top = _plain(reading.top)
-    sets = [f"chparam -set {_plain(n)} {_plain(v)} {top}" for n, v in reading.parameters.items()]
-    return "\n".join([" ".join(words), *sets])
-
-
-def _plain(text: str) -> str:
-    if not _PLAIN.fullmatch(text):
-        raise ToolError(f"Yosys' read_verilog cannot be given the value {text!a}")
-    return text
-
-
-FRONTENDS: tuple[tuple[str, Callable[[Reading, Path], str]], ...] = (
-    ("read_slang", read_slang),
-    ("read_verilog", read_verilog),
-)
-
-
 def run_on(
-    reading: Reading,
-    commands: str,
-    *,
-    cwd: Path,
-    readable: Iterable[Path],
-    limits: Limits = LIMITS,
-) -> str:
-    """Run `commands` on a design, read by the first front end that takes it; that one's name.
+    reading: Reading, commands: str, *, cwd: Path, project: Path, limits: Limits = LIMITS
+) -> None:
+    """Run `commands` on a design in `project`.
 
-    Raises DesignError with what each front end said, ToolTimeout.
+    slang is the only front end. Yosys' own ``read_verilog`` takes some designs that slang refuses,
+    but gives them a meaning of its own: it drops delays, defines macros, obeys comments.
+
+    Raises DesignError with what slang said or for a net with several drivers, ToolTimeout.
     """
-    refused = []
-    for name, command in FRONTENDS:
-        try:
-            run_script(
-                f"{command(reading, cwd)}\n{commands}",
-                cwd=cwd,
-                log=cwd / f"{name}.log",
-                readable=readable,
-                writable=[cwd],
-                limits=limits,
-            )
-        except ToolTimeout:
-            raise
-        except ToolError as error:
-            refused.append(f"{name}: {error}")
-            events.log(f"Yosys' {name} cannot read the design, {error}", "WARNING")
-        else:
-            if refused:
-                events.log(f"Yosys' {name} reads it", "WARNING")
-            return name
-    raise DesignError("Yosys cannot read the design\n" + "\n".join(refused))
+    try:
+        run_script(
+            f"{read_slang(reading, cwd)}\nhierarchy -check -top {reading.top}\n"
+            f"write_json {_RAW}\n{commands}",
+            cwd=cwd,
+            log=cwd / "yosys.log",
+            readable=[project],
+            writable=[cwd],
+            limits=limits,
+        )
+    except ToolTimeout:
+        raise
+    except ToolError as error:
+        raise DesignError(f"Yosys cannot read the design: {error}") from error
+    _refuse_conflicts(cwd, project)
+
+
+def _refuse_conflicts(cwd: Path, project: Path) -> None:
+    """Raise DesignError for nets with several drivers; Yosys warns of them and goes on."""
+    tree = json.loads(relative_json((cwd / _RAW).read_bytes(), cwd=cwd, project=project))
+    found = [pair for module in tree["modules"].values() for pair in drivers.conflicts(module)]
+    if found:
+        lines = (
+            f"{located(src, cwd=project, project=project) or '?'}: '{name}'" for name, src in found
+        )
+        raise DesignError(
+            "nets with several drivers, whose value no proof and no netlist can know:\n"
+            + "\n".join(itertools.islice(lines, 5))
+        )
 
 
 def relative_json(text: bytes, *, cwd: Path, project: Path) -> bytes:

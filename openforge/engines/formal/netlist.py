@@ -60,13 +60,12 @@ class Netlist:
     cells: tuple[Cell, ...]
     multiclock: bool
     clock: str | None
-    frontend: str
 
 
 def read(design: Design, files: Sequence[Path], work: Path) -> Netlist:
     """The flat netlist of `design` together with the property files `files`.
 
-    Raises DesignError when no front end of Yosys can read it, CheckFailedToRun for what the proof
+    Raises DesignError when Yosys cannot read it, CheckFailedToRun for what the proof
     engines cannot express.
     """
     reading = Reading(
@@ -75,15 +74,14 @@ def read(design: Design, files: Sequence[Path], work: Path) -> Netlist:
         includes=design.includes,
         defines=design.defines,
         parameters=design.parameters,
-        formal=True,
     )
     commands = _PREPARE.format(top=design.top)
-    readable = [design.project_dir]
-    frontend = yosys.run_on(reading, commands, cwd=work, readable=readable, limits=_LIMITS)
-    return _parse(design, work, frontend)
+    project = design.project_dir
+    yosys.run_on(reading, commands, cwd=work, project=project, limits=_LIMITS)
+    return _parse(design, work)
 
 
-def _parse(design: Design, work: Path, frontend: str) -> Netlist:
+def _parse(design: Design, work: Path) -> Netlist:
     try:
         text = (work / "base.il").read_text(encoding="utf-8")
         tree = json.loads((work / "base.json").read_text(encoding="utf-8"))
@@ -96,17 +94,22 @@ def _parse(design: Design, work: Path, frontend: str) -> Netlist:
         )
     compare_ports(design, tree)
     module = tree["modules"][design.top]
-    _refuse_black_boxes(module)
+    _refuse_black_boxes(module, design, work)
     head, cells = _split(text, work)
     cells = _mark_constants(cells, work)
     clock, multiclock = _clocking(module)
-    return Netlist(_first_cycle(head), cells, multiclock, clock, frontend)
+    return Netlist(_first_cycle(head), cells, multiclock, clock)
 
 
-def _refuse_black_boxes(module: dict[str, Any]) -> None:
+def _refuse_black_boxes(module: dict[str, Any], design: Design, work: Path) -> None:
     for name, cell in module["cells"].items():
-        if not cell["type"].startswith("$") or cell["type"] in ("$live", "$fair"):
-            raise CheckFailedToRun(f"the cell '{name}' ({cell['type']}) cannot be in a proof")
+        if not cell["type"].startswith("$") or cell["type"] in ("$live", "$fair", "$tribuf"):
+            src = cell["attributes"].get("src", "")
+            place = yosys.located(src, cwd=work, project=design.project_dir)
+            raise CheckFailedToRun(
+                f"{f'{place}: ' if place else ''}the cell '{name}' ({cell['type']}) cannot be in a "
+                "proof"
+            )
 
 
 def _split(text: str, work: Path) -> tuple[str, tuple[Cell, ...]]:
