@@ -363,3 +363,18 @@ def test_delays_are_refused_with_their_place(tmp_path, delayed):
     """Time inside a statement has no meaning for a proof, and is not dropped."""
     with pytest.raises(OpenForgeError, match=r"dut\.sv:2"):
         check(tmp_path, body(delayed))
+
+
+@pytest.mark.parametrize(
+    "promise", ["unique", "unique0", "priority", "(* full_case, parallel_case *)"]
+)
+def test_promises_about_a_case_are_not_believed(tmp_path, promise):
+    """Without a match nothing happens, of two matches the first counts, as in simulators."""
+    rtl = body(
+        f"  always_comb begin q = 0; {promise} case (1'b1) a[0]: q = 1; a[1]: q = 2; endcase end\n"
+        " always_comb begin a_z: assert (a[1:0] != 0 || q == 0);\n"
+        " a_one: assert (!a[0] || q == 1); a_f: assert (q != 2); end"
+    )
+    _, rows, _ = check(tmp_path, rtl)
+    found = {name: row["status"] for name, row in rows.items()}
+    assert found == {"a_z": "proven", "a_one": "proven", "a_f": "failed"}

@@ -20,6 +20,10 @@ from openforge.tools.process import Completed, Limits, Outcome
 SHIM = Path(__file__).with_name("yosys_shim.py")
 LIMITS = Limits(timeout_s=300, memory_bytes=6 << 30)
 _RAW = "raw.json"  # the design as it was read, before anything is optimised
+_PROCESSES = "processes.il"
+_PROMISE = re.compile(r"^ +attribute \\(?:full_case|parallel_case) \S+\n", re.MULTILINE)
+_SOURCE = re.compile(rb'^ *attribute \\src "[^\n]*', re.MULTILINE)
+_OCTAL = re.compile(rb"\\(?:([23][0-7]{2})|.)")
 _DOLLAR = "OPENFORGE_DOLLAR"  # slang replaces ${NAME} in command files and has no escape for it
 _SRC = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?:\.(?P<column>\d+))?")
 _ESCAPED = re.compile(rb"(?:\\uFFFFFF[0-9A-F]{2})+")
@@ -111,21 +115,50 @@ def run_on(
 
     Raises DesignError with what slang said or for a net with several drivers, ToolTimeout.
     """
-    try:
-        run_script(
-            f"{read_slang(reading, cwd)}\nhierarchy -check -top {reading.top}\n"
-            f"write_json {_RAW}\n{commands}",
-            cwd=cwd,
-            log=cwd / "yosys.log",
-            readable=[project],
-            writable=[cwd],
-            limits=limits,
-        )
-    except ToolTimeout:
-        raise
-    except ToolError as error:
-        raise DesignError(f"Yosys cannot read the design: {error}") from error
+    scripts = {
+        "read": f"{read_slang(reading, cwd)} --no-proc\nhierarchy -check -top {reading.top}\n"
+        f"write_rtlil {_PROCESSES}",
+        "yosys": f"read_rtlil {_PROCESSES}\nproc -noopt\nwrite_json {_RAW}\n{commands}",
+    }
+    for name, script in scripts.items():
+        try:
+            run_script(
+                script,
+                cwd=cwd,
+                log=cwd / f"{name}.log",
+                readable=[project],
+                writable=[cwd],
+                limits=limits,
+            )
+        except ToolTimeout:
+            raise
+        except ToolError as error:
+            raise DesignError(f"Yosys cannot read the design: {error}") from error
+        if name == "read":
+            _drop_promises(cwd / _PROCESSES)
     _refuse_conflicts(cwd, project)
+
+
+def _drop_promises(file: Path) -> None:
+    """Take out what is promised of case statements, by ``unique`` or by attributes.
+
+    Yosys leaves open what happens when a promise is broken: what it chooses is not what simulators
+    do, which take the first item that matches.
+    """
+    file.write_text(_PROMISE.sub("", rtlil(file)), encoding="utf-8")
+
+
+def rtlil(file: Path) -> str:
+    """The text of an RTLIL file, with file names as they are: Yosys 0.70 escapes a byte above 127.
+
+    It does not read those escapes as it writes them.
+    """
+    text = _SOURCE.sub(lambda line: _OCTAL.sub(_byte, line[0]), file.read_bytes())
+    return text.decode("utf-8", "replace")
+
+
+def _byte(found: re.Match[bytes]) -> bytes:
+    return bytes([int(found[1], 8)]) if found[1] else found[0]
 
 
 def _refuse_conflicts(cwd: Path, project: Path) -> None:

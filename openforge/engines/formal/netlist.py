@@ -83,7 +83,7 @@ def read(design: Design, files: Sequence[Path], work: Path) -> Netlist:
 
 def _parse(design: Design, work: Path) -> Netlist:
     try:
-        text = (work / "base.il").read_text(encoding="utf-8")
+        text = yosys.rtlil(work / "base.il")
         tree = json.loads((work / "base.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ToolError(f"Yosys left no readable netlist: {error}") from error
@@ -138,7 +138,7 @@ def _mark_constants(cells: tuple[Cell, ...], work: Path) -> tuple[Cell, ...]:
 
     A property that only becomes constant by optimisation is not empty: the design makes it true.
     """
-    _, raw = _split((work / "raw.il").read_text(encoding="utf-8"), work)
+    _, raw = _split(yosys.rtlil(work / "raw.il"), work)
     places: dict[tuple[str, int, int], bool] = {}
     for cell in raw:
         key = (cell.file, cell.line, cell.column)
