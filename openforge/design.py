@@ -17,7 +17,16 @@ from openforge.tools import slang
 
 _MAX_SHOWN = 5
 _SETTINGS = ("top", "defines", "parameters", "language")
-_ELABORATED = ("ports", "clocks", "resets", "registers", "fsms", "properties", "unbound")
+_ELABORATED = (
+    "ports",
+    "clocks",
+    "resets",
+    "registers",
+    "fsms",
+    "properties",
+    "unbound",
+    "unprovable",
+)
 
 
 class Language(StrEnum):
@@ -106,6 +115,13 @@ class Property(Record):
     problem: str = ""
 
 
+class Unprovable(Record):
+    """What a netlist cannot say, so that a proof would be about another design."""
+
+    location: Location | None
+    message: str
+
+
 class Design(Record):
     """A design: its files, and what elaboration found. Empty lists where `elaborated` is False."""
 
@@ -124,6 +140,7 @@ class Design(Record):
     properties: tuple[Property, ...] = ()
     modules: tuple[str, ...] = ()
     unbound: tuple[str, ...] = ()
+    unprovable: tuple[Unprovable, ...] = ()
     diagnostics: tuple[Finding, ...] = ()
     elaborated: bool
     content_hash: str

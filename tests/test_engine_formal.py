@@ -356,6 +356,9 @@ def test_the_proof_sees_the_text_that_is_simulated(tmp_path, word):
         "wire [3:0] w; assign #7 w = a; assign q = w; always_comb a_p: assert (w == a);",
         "initial begin q = 1; #10 q = 9; end always_comb a_p: assert (q == 9);",
         "always @(posedge clk) q <= #1 a; always_comb a_p: assert (q < 9);",
+        "initial begin q = 1; wait (a == 3) q = 9; end always_comb a_p: assert (q == 9);",
+        "wire #3 w = a[0]; assign q = w; always_comb a_p: assert (w == a[0]);",
+        "wire w; and #3 g (w, a[0]); assign q = w; always_comb a_p: assert (w == a[0]);",
         "initial begin q = 1; @(posedge clk) q = 9; end always_comb a_p: assert (q == 9);",
     ],
 )
@@ -378,3 +381,70 @@ def test_promises_about_a_case_are_not_believed(tmp_path, promise):
     _, rows, _ = check(tmp_path, rtl)
     found = {name: row["status"] for name, row in rows.items()}
     assert found == {"a_z": "proven", "a_one": "proven", "a_f": "failed"}
+
+
+READS = (
+    "  function logic f(input logic x); logic t; t = x & a[1]; return t; endfunction\n"
+    "  function automatic int g(input int n); return n < 1 ? 0 : g(n - 1); endfunction\n"
+    "  logic t; logic [3:0] m [2];\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("block", "missing"),
+    [
+        ("always @(a) q = a & {4{rst_n}};", "rst_n"),
+        ("always @(a or clk) begin t = rst_n; q = {4{t}} & a; end", "rst_n"),
+        ("always @(a[0]) q = a;", "a"),
+        ("always @* q = f(rst_n);", "a"),
+        ("always @(rst_n) q = f(rst_n);", "a"),
+        ("always @(a) begin q = 0; q[a[1:0]] = m[0][0]; end", "m"),
+        ("always @(a) begin : l a_l: assert (a < 9 || rst_n); q = a; end", "rst_n"),
+    ],
+)
+def test_an_incomplete_sensitivity_list_is_refused(tmp_path, block, missing):
+    """A simulator would keep an old value there, a netlist has none."""
+    rtl = body(READS + f"  {block}\n always_comb a_p: assert (q != 9 || a == 9);")
+    with pytest.raises(CheckFailedToRun, match=rf"dut\.sv:5:\d+: .*list lacks {missing}:"):
+        check(tmp_path, rtl)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "always @(a or rst_n) q = a & {4{rst_n}};",
+        "always @(a, rst_n) begin : l logic u; t = rst_n; u = t; q = {4{u}} & a; end",
+        "always @* begin q = 0; for (int i = 0; i < 4; i++) q[i] = a[i] & rst_n; end",
+        "always_comb q = {4{rst_n}} & (a & {3'd7, f(1'b1) ? a[0] : a[0]});",
+        "always @(a, rst_n) q = a & {4{rst_n}} & ~4'(g(2));",
+    ],
+)
+def test_a_complete_sensitivity_list_is_none_the_worse(tmp_path, block):
+    """Local variables, loop counters and functions of their arguments need not be listed."""
+    rtl = body(READS + f"  {block}\n always_comb a_p: assert (q == (a & {{4{{rst_n}}}}));")
+    _, rows, _ = check(tmp_path, rtl)
+    assert rows["a_p"]["status"] == "proven"
+
+
+@pytest.mark.parametrize("attribute", ["anyconst", "anyseq", "init = 3", "gclk"])
+def test_attributes_that_only_yosys_knows_are_refused(tmp_path, attribute):
+    """A simulator ignores them, so a proof may not lean on them."""
+    rtl = body(REG + f"a;\n (* {attribute} *) logic k;\n always_comb a_p: assert (k || !k);")
+    with pytest.raises(CheckFailedToRun, match=r"dut\.sv:3:\d+: the attribute"):
+        check(tmp_path, rtl)
+
+
+@pytest.mark.parametrize(("used", "fine"), [("t", False), ("s", True)])
+def test_a_bind_that_binds_nothing_is_an_error(tmp_path, used, fine):
+    """Also when another bind of the same properties is in use."""
+    rtl = "".join(f"module {n} (input logic [3:0] d); endmodule\n" for n in "st")
+    rtl += body(REG + "a & 7;\n s u (.d(q & 4'd7));")
+    props = (
+        "module p (input logic [3:0] d); always_comb a_p: assert (d < 8); endmodule\n"
+        f"bind s p u_p (.*);\nbind {used} p u_p2 (.*);\n"
+    )
+    if fine:
+        assert check(tmp_path, rtl, props=props)[0].verdict is Verdict.PASSED
+    else:
+        with pytest.raises(CheckFailedToRun, match=r"formal/props\.sv:3:6: 'bind t'"):
+            check(tmp_path, rtl, props=props)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import slang_fsm
+import slang_unprovable
 import slang_walk
 from pyslang import DiagnosticSeverity, driver
 
@@ -191,6 +192,7 @@ def elaborate(request):
         "fsms": slang_fsm.find(design, places),
         "parameters": slang_walk.parameters(top),
         "unbound": sorted(added - design.instances),
+        "unprovable": slang_unprovable.unprovable(compilation, top, design.instances, places),
     }
 
 
