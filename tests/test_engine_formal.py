@@ -448,3 +448,32 @@ def test_a_bind_that_binds_nothing_is_an_error(tmp_path, used, fine):
     else:
         with pytest.raises(CheckFailedToRun, match=r"formal/props\.sv:3:6: 'bind t'"):
             check(tmp_path, rtl, props=props)
+
+
+def test_division_by_zero_gives_any_value(tmp_path):
+    """It is x in the standard and something else in each tool; a guarded division is sound."""
+    rtl = body(
+        "  logic [3:0] d, m, s, c; assign d = q / a, m = q % a, c = q / 4'd3;\n"
+        "  assign s = a == 0 ? 4'd0 : q / a;\n" + REG + "a;\n always_comb begin\n"
+        " a_d: assert (a != 0 || d == 15); a_0: assert (a != 0 || d == 0);\n"
+        " a_m: assert (a != 0 || m == q); a_m0: assert (a != 0 || m == 0);\n"
+        " t_s: assert (s <= q); t_c: assert (c < 6); t_d: assert (a == 0 || d <= q);\n"
+        " t_m: assert (a == 0 || m < a); end"
+    )
+    _, rows, _ = check(tmp_path, rtl)
+    for name, row in rows.items():
+        assert row["status"] == ("proven" if name.startswith("t") else "failed"), name
+
+
+def test_signed_division_by_zero_gives_any_value(tmp_path):
+    """A quotient of signed numbers, in a module of its own."""
+    rtl = (
+        "module s (input logic signed [3:0] x, y, output logic signed [3:0] z);\n"
+        "  assign z = x / y;\nendmodule\n"
+        + body(
+            REG + "a;\n logic signed [3:0] z; s u (.x(q), .y(a), .z(z));\n always_comb begin\n"
+            " a_z: assert (a != 0 || z == -4'sd1); t_z: assert (a != 1 || z == $signed(q)); end"
+        )
+    )
+    _, rows, _ = check(tmp_path, rtl)
+    assert (rows["a_z"]["status"], rows["t_z"]["status"]) == ("failed", "proven")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from openforge.design import Design
+from openforge.engines.formal import division
 from openforge.errors import CheckFailedToRun, ToolError
 from openforge.netlist import compare_ports
 from openforge.tools import yosys
@@ -98,7 +99,7 @@ def _parse(design: Design, work: Path) -> Netlist:
     head, cells = _split(text, work)
     cells = _mark_constants(cells, work)
     clock, multiclock = _clocking(module)
-    return Netlist(_first_cycle(head), cells, multiclock, clock)
+    return Netlist(division.free(_first_cycle(head)), cells, multiclock, clock)
 
 
 def _refuse_black_boxes(module: dict[str, Any], design: Design, work: Path) -> None:
