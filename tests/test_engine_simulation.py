@@ -346,3 +346,57 @@ def test_icarus(project):
         {"tool": "icarus", "testbenches": ["tb/test_good.py"], "coverage_goals": {"line": 50}}
     )
     assert result.state is State.ERROR and "does not measure" in result.reason
+
+
+WRITES = """module tiny(input logic clk, output logic q);
+  initial q = 0;
+  always @(posedge clk) q <= ~q;
+  always @(posedge clk) begin $write("state "); if (q BAD) $error("bad q"); end
+endmodule
+"""
+CLOCKED = """import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge
+@cocotb.test()
+async def t(dut):
+    Clock(dut.clk, 10, unit="ns").start()
+    for _ in range(20):
+        await FallingEdge(dut.clk)
+"""
+TINY_BENCH = """module tiny_tb;
+  logic clk = 0; wire q;
+  tiny dut(.*);
+  always #5 clk = ~clk;
+  initial begin repeat (20) @(negedge clk); $finish; end
+endmodule
+"""
+
+
+def only(project, settings, rtl=RTL, test=CLOCKED, **more):
+    """The result of a project of one module, `rtl`, and one test, Python or SystemVerilog."""
+    bare(project)
+    (project.path / "tiny.sv").write_text(rtl)
+    name = "tiny_tb.sv" if test.startswith("module") else "test_0.py"
+    (project.path / "tb" / name).write_text(test)
+    settings = {"testbenches": [f"tb/{name}"], "coverage": False, **settings}
+    return project.check(settings, top="tiny", **more)
+
+
+@pytest.mark.parametrize("test", [CLOCKED, TINY_BENCH])
+@pytest.mark.parametrize("tool", ["icarus", "verilator"])
+def test_an_error_after_a_write_is_seen(project, tool, test):
+    """An $error fails the test also where the design has written to the line before."""
+    needs(tool)
+    bad = only(project, {"tool": tool}, WRITES.replace("BAD", ""), test)
+    assert bad.verdict is Verdict.FAILED and "bad q" in bad.findings[0].message
+    assert (bad.findings[0].location.file, bad.findings[0].location.line) == ("tiny.sv", 4)
+    good = only(project, {"tool": tool}, WRITES.replace("BAD", "=== 2"), test)
+    assert good.verdict is Verdict.PASSED, good.reason
+
+
+@pytest.mark.parametrize("tool", ["icarus", "verilator"])
+def test_a_python_test_may_print_what_it_likes(project, tool):
+    """Text of a Python test is not taken for the simulator's report of an error."""
+    needs(tool)
+    text = CLOCKED + "    print('ERROR: expected.txt:12: as it should be')\n"
+    assert only(project, {"tool": tool}, test=text).verdict is Verdict.PASSED

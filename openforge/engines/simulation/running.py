@@ -14,7 +14,8 @@ from openforge import events
 from openforge.config import SimulationSection
 from openforge.design import Design
 from openforge.engines.simulation.benches import Planned, folders
-from openforge.engines.simulation.judge import Judgement, Status, is_error, is_warning, judge
+from openforge.engines.simulation.judge import Judgement, Status, judge
+from openforge.engines.simulation.output import Output
 from openforge.errors import ToolError
 from openforge.run_folder import RunFolder
 from openforge.tools import cocotb, process, verilator_coverage
@@ -23,7 +24,6 @@ MEMORY_BYTES = 2 << 30
 _LOG_BYTES = 64 << 20
 _SHOWN_LINES = 100
 _KEPT_LOG_BYTES = 1 << 19  # of the beginning and of the end of a test's log
-_MAX_REPORTED = 20
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def _run(
     planned: Planned, params: SimulationSection, design: Design, work: Path, *, trace: bool
 ) -> TestRun:
     work.mkdir(parents=True)
-    listener = _Listener(planned)
     simulation = planned.simulation
+    said = Output(simulation.unfinished)
     limits = process.Limits(
         timeout_s=params.timeout_seconds,
         memory_bytes=MEMORY_BYTES,
@@ -133,16 +133,9 @@ def _run(
         env=_environment(planned, design),
         readable=[*simulation.readable, design.project_dir],
         writable=[work],
-        on_line=listener,
+        on_line=_Listener(planned.name, said),
     )
-    judgement = judge(
-        planned,
-        ended,
-        listener.errors,
-        finished=listener.finished,
-        folder=work,
-        project=design.project_dir,
-    )
+    judgement = judge(planned, ended, said, folder=work, project=design.project_dir)
     points: tuple[verilator_coverage.Point, ...] = ()
     if simulation.coverage and judgement.status in (Status.PASSED, Status.FAILED):
         try:
@@ -159,7 +152,7 @@ def _run(
         work,
         points,
         kept,
-        warnings=tuple(listener.warnings),
+        warnings=tuple(said.warnings),
     )
 
 
@@ -183,23 +176,13 @@ def _environment(planned: Planned, design: Design) -> dict[str, str]:
 
 
 class _Listener:
-    """Takes a test's output: shows its beginning, remembers what the simulator reported."""
+    """Passes a test's output on to `said`, and shows its beginning."""
 
-    def __init__(self, planned: Planned) -> None:
-        self.errors: list[str] = []
-        self.warnings: list[str] = []
-        self.finished = True
-        self._name = planned.name
-        self._unfinished = planned.simulation.unfinished
-        self._shown = 0
+    def __init__(self, name: str, said: Output) -> None:
+        self._name, self._said, self._shown = name, said, 0
 
     def __call__(self, line: str) -> None:
-        if is_error(line) and len(self.errors) < _MAX_REPORTED:
-            self.errors.append(line)
-        if is_warning(line) and len(self.warnings) < _MAX_REPORTED:
-            self.warnings.append(line)
-        if self._unfinished and self._unfinished in line:
-            self.finished = False
+        self._said.take(line)
         self._shown += 1
         if self._shown <= _SHOWN_LINES:
             events.log(f"{self._name}: {line}", "DEBUG")

@@ -1,0 +1,44 @@
+"""What the lines of a simulator's output are taken for."""
+
+from pathlib import Path
+
+import pytest
+
+from openforge.engines.simulation.output import Output, first_error
+
+PROJECT = Path("/project")
+
+
+def said(*lines):
+    output = Output("nothing is left")
+    for line in lines:
+        output.take(line)
+    return output
+
+
+@pytest.mark.parametrize(
+    ("line", "file", "number", "message"),
+    [
+        ("[70] %Error: s.sv:3: Assertion failed in s.a", "s.sv", 3, "Assertion failed in s.a"),
+        ("state [70] %Error: s.sv:3: bad: q", "s.sv", 3, "bad: q"),
+        ("q=1 ERROR: /project/r:tl/d:ut.sv:12: bad", "r:tl/d:ut.sv", 12, "bad"),
+        ("FATAL: /project/a.sv:1: ", "a.sv", 1, "FATAL: /project/a.sv:1:"),
+    ],
+)
+def test_errors_are_found_anywhere_in_a_line(line, file, number, message):
+    """Text written before an error, or colons in the path, do not hide it."""
+    text, place = first_error(said(line).errors, PROJECT)
+    assert (text, place.file, place.line) == (message, file, number)
+
+
+def test_what_icarus_reports_for_certain():
+    """Only the line that ends Icarus' own report of an error counts, not that of a warning."""
+    assert said("ERROR: a.sv:1: x", "       Time: 35 Scope: tb.u").reported
+    assert not said("WARNING: a.sv:1: x", "         Time: 35 Scope: tb.u").reported
+    assert not said("ERROR: expected.txt:12: as it should be").reported
+    assert not said("see 'Time: 35 Scope: tb'").reported
+
+
+def test_an_end_without_finish():
+    """The line of the simulator that nothing is left to do says that $finish was not reached."""
+    assert said("a", "b").finished and not said("a", "nothing is left").finished
