@@ -400,3 +400,53 @@ def test_a_python_test_may_print_what_it_likes(project, tool):
     needs(tool)
     text = CLOCKED + "    print('ERROR: expected.txt:12: as it should be')\n"
     assert only(project, {"tool": tool}, test=text).verdict is Verdict.PASSED
+
+
+DELAYED = """module tiny(input logic clk, output logic [3:0] q);
+  initial begin q = 1; #DELAY q = 9; end
+endmodule
+"""
+
+
+@pytest.mark.parametrize("tool", ["icarus", "verilator"])
+def test_delays_of_the_design_take_their_time(project, tool):
+    """A delay in the RTL lasts as long as it says, for Python tests in both simulators."""
+    needs(tool)
+    text = CLOCKED + "    assert int(dut.q.value) == 9\n"
+    early = only(project, {"tool": tool}, DELAYED.replace("DELAY", "1000"), text)
+    assert early.verdict is Verdict.FAILED and "1 == 9" in early.findings[0].message
+    late = only(project, {"tool": tool}, DELAYED.replace("DELAY", "100"), text)
+    assert late.verdict is Verdict.PASSED, late.reason
+
+
+@pytest.mark.parametrize(
+    "declared",
+    ["logic [511:0] k", "logic [7:0] k [64]", "logic [7:0] _k", "struct packed {logic a;} k"],
+)
+def test_toggles_of_any_signal_count(project, declared):
+    """A wide register, a memory and a name with '_' that never toggle keep the goal from 100 %."""
+    name = "_k" if "_k" in declared else "k"
+    rtl = (
+        "module tiny(input logic clk, output logic q);\ninitial q = 0;\n"
+        f"always_ff @(posedge clk) q <= ~q;\n{declared};\n"
+        f"always_ff @(posedge clk) if (clk && !clk) {name} <= {{default: '1}};\nendmodule\n"
+    ).replace("{default: '1}", "'{default: '1}" if "[64]" in declared else "'1")
+    settings = {"coverage": {"fsm": False}, "coverage_goals": {"toggle": 100}}
+    result = only(project, settings, rtl)
+    assert result.verdict is Verdict.FAILED and "toggle coverage is" in result.reason
+    assert not any("leaves out" in text for text in result.assumptions)
+
+
+def test_what_coverage_leaves_out_is_said(project):
+    """What Verilator does not count is an assumption of the result, with its place or name."""
+    rtl = (
+        "module tiny(input logic clk, output logic q);\ninitial q = 0;\n"
+        "always_ff @(posedge clk) q <= ~q;\nlogic [31:0] memory [4096];\n"
+        "// verilator coverage_off\n"
+        "always_ff @(posedge clk) if (q) memory[0] <= 1;\nendmodule\n"
+    )
+    said = only(project, {"coverage": {"fsm": False}}, rtl).assumptions
+    assert any("coverage_off: tiny.sv:5" in text for text in said)
+    assert any("leaves out memory (131072 bits)" in text for text in said)
+    plain = only(project, {"coverage": {"fsm": False}})
+    assert not any("leaves out" in text for text in plain.assumptions)

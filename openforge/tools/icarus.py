@@ -11,6 +11,7 @@ from openforge.model import Finding, Level
 from openforge.tools import cocotb, verilator
 from openforge.tools.locate import program
 
+OPTIONS = "+timescale+1ns/1ps\n"  # of a module that has none; without it, Icarus takes 1 s
 DUMPER = "openforge_dump"
 WATCHER = "openforge_watch"
 UNFINISHED = "openforge: no event is left"
@@ -18,11 +19,16 @@ _END_OF_TIME_NS = (1 << 62) // 1000
 _DIAGNOSTIC = re.compile(r"(?P<file>[^:\n]+):(?P<line>\d+): (?P<message>.*)")
 
 
-def build_argv(model: verilator.Model, out: Path, dumper: Path) -> list[str | Path]:
-    """The command that compiles `model` to the file `out`; `dumper` is the file of DUMPER."""
+def build_argv(model: verilator.Model, out: Path, dumper: Path, options: Path) -> list[str | Path]:
+    """The command that compiles `model` to the file `out`.
+
+    `dumper` and `options` are the files with DUMPER and OPTIONS.
+    """
     words: list[str | Path] = [
         program("icarus"),
         "-g2012",
+        "-c",
+        options,
         "-o",
         out,
         "-s",

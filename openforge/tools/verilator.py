@@ -18,6 +18,8 @@ COVERAGE_SWITCHES = {
     "toggle": "--coverage-toggle",
     "user": "--coverage-user",
 }
+# Verilator's own limit is 256 bits, less than a state of Keccak. It is for a whole memory, too.
+COVERAGE_MAX_BITS = 8192
 _DIAGNOSTIC = re.compile(
     r"%(?P<level>Error|Warning)(?:-(?P<rule>[A-Z0-9_]+))?: "
     r"(?:(?P<file>[^:\n]+):(?P<line>\d+):(?:(?P<column>\d+):)? )?(?P<message>.*)"
@@ -29,8 +31,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 class Model:
     """What is to be simulated.
 
-    `coverage` holds kinds of coverage, as in COVERAGE_SWITCHES; `timing` is for test benches with
-    delays. `main` is the C++ file with the program's `main`.
+    `coverage` holds kinds of coverage, as in COVERAGE_SWITCHES. `main` is the C++ file with the
+    program's `main`.
     """
 
     top: str
@@ -40,7 +42,6 @@ class Model:
     defines: Mapping[str, str] | None = None
     parameters: Mapping[str, str] | None = None
     coverage: frozenset[str] = frozenset()
-    timing: bool = False
     vpi: bool = True
 
     @property
@@ -83,11 +84,12 @@ def argv(model: Model, out: Path) -> list[str | Path]:
         "--timescale",
         "1ns/1ps",
         "--quiet-stats",
-        "--timing" if model.timing else "--no-timing",
+        "--timing",  # without it, delays are dropped
     ]
     if model.vpi:
         words += ["--vpi", "--public-flat-rw"]
     words += model.switches
+    words += ["--coverage-underscore", "--coverage-max-width", f"{COVERAGE_MAX_BITS}"]
     words += [f"-I{folder}" for folder in model.includes]
     words += [f"-D{_checked(name)}={value}" for name, value in (model.defines or {}).items()]
     words += [f"-G{_checked(name)}={value}" for name, value in (model.parameters or {}).items()]

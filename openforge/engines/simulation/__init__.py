@@ -17,6 +17,7 @@ from openforge.engines.simulation import (
     report,
     running,
     simulators,
+    uncounted,
 )
 from openforge.engines.simulation.judge import Status
 from openforge.engines.simulation.running import TestRun
@@ -100,9 +101,10 @@ def _report(
     runs: Sequence[TestRun],
     kept: dict[int, str],
 ) -> Result:
+    kinds = simulators.kinds(params)
     points = coverage.collect(
         (test.points for test in runs),
-        kinds=simulators.kinds(params),
+        kinds=kinds,
         project=design.project_dir,
         benches=frozenset(test.planned.bench.path.resolve() for test in runs),
     )
@@ -133,6 +135,7 @@ def _report(
         shares=shares,
         findings=findings,
         problems=problems,
+        assumptions=uncounted.assumptions(design, points, kinds) if points else (),
         cycles=coverage.cycles(points, design.clocks),
     )
 

@@ -27,7 +27,7 @@ def build(
     out.mkdir(parents=True)
     _verilate(model, out, project)
     sources = _generated(out)
-    common = verilator_runtime.flags(coverage=bool(model.coverage), timing=model.timing)
+    common = verilator_runtime.flags(coverage=bool(model.coverage))
     runtime = verilator_runtime.objects(jobs=jobs, log=out.parent / "runtime.log")
 
     def compile_one(unit: tuple[Path, str]) -> Path:

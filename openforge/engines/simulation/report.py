@@ -106,6 +106,7 @@ def conclude(
     findings: Iterable[Finding],
     cycles: int | None,
     problems: Sequence[str],
+    assumptions: Sequence[str] = (),
 ) -> Result:
     """The result of the check. `problems` say what could not be measured."""
     counts = Counter(run.status for run in runs)
@@ -120,7 +121,7 @@ def conclude(
         reason=reason,
         findings=(*findings, *missed),
         bounds=(_bound(params, runs, cycles),),
-        assumptions=_assumptions(params, design, runs),
+        assumptions=(*_assumptions(params, design, runs), *assumptions),
         metrics=_metrics(counts, shares, cycles),
         summary=_summary(counts, shares),
     )

@@ -68,7 +68,6 @@ def for_bench(
         includes=design.includes,
         defines=design.defines,
         coverage=kinds(params),
-        timing=True,
         vpi=False,
     )
     executable = build(model, out, project=design.project_dir, jobs=jobs)
@@ -92,7 +91,8 @@ def _verilated(model: verilator.Model, executable: Path) -> Simulation:
 
 def _icarus(design: Design, out: Path, top: str, bench: Path | None) -> Simulation:
     out.mkdir(parents=True)
-    dumper, compiled = out / "dump.sv", out / "simulation.vvp"
+    dumper, options, compiled = out / "dump.sv", out / "options", out / "simulation.vvp"
+    options.write_text(icarus.OPTIONS, encoding="utf-8")
     dumper.write_text(icarus.dumper_source(top), encoding="utf-8")
     model = verilator.Model(
         top=top,
@@ -104,7 +104,7 @@ def _icarus(design: Design, out: Path, top: str, bench: Path | None) -> Simulati
     )
     lines: list[str] = []
     ended = process.run(
-        icarus.build_argv(model, compiled, dumper),
+        icarus.build_argv(model, compiled, dumper, options),
         cwd=out,
         log=out.parent / f"{out.name}.log",
         limits=_LIMITS,
