@@ -105,12 +105,16 @@ class Fsm(Record):
 
 
 class Property(Record):
-    """An assertion, assumption or cover point. `problem` says why it cannot be used in a proof."""
+    """An assertion, assumption or cover point. `problem` says why it cannot be used in a proof.
+
+    `silent` says that a simulator goes on when it fails: its else branch reports no error.
+    """
 
     name: str
     kind: PropertyKind
     location: Location
     concurrent: bool
+    silent: bool = False
     supported: bool
     problem: str = ""
 

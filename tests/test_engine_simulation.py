@@ -450,3 +450,33 @@ def test_what_coverage_leaves_out_is_said(project):
     assert any("leaves out memory (131072 bits)" in text for text in said)
     plain = only(project, {"coverage": {"fsm": False}})
     assert not any("leaves out" in text for text in plain.assumptions)
+
+
+@pytest.mark.parametrize("tool", ["icarus", "verilator"])
+def test_a_finish_of_the_design_passes_no_bench(project, tool):
+    """A $finish in the RTL, before the bench has checked anything, is not the bench's."""
+    needs(tool)
+    rtl = RTL.replace("endmodule", "initial q = 0; always @(posedge clk) if (q) $finish; endmodule")
+    bench = TINY_BENCH.replace("$finish", "$fatal(1)")
+    if tool == "icarus":
+        with pytest.raises(DesignError, match=r"tiny\.sv:1: a \$finish in the design"):
+            only(project, {"tool": tool}, rtl, bench)
+    else:
+        result = only(project, {"tool": tool}, rtl, bench)
+        assert (
+            result.verdict is Verdict.FAILED and "$finish in tiny.sv" in result.findings[0].message
+        )
+    assert only(project, {"tool": tool}, test=TINY_BENCH).verdict is Verdict.PASSED
+
+
+def test_assertions_that_fail_silently_are_said(project):
+    """An else branch without $error keeps an assertion from failing the test: it is listed."""
+    rtl = RTL.replace(
+        "endmodule", 'always @(posedge clk) a_q: assert (!q) else WORD("q is high"); endmodule'
+    )
+    result = only(project, {}, rtl.replace("WORD", "$warning"))
+    assert any("fails no test: a_q (tiny.sv:1" in text for text in result.assumptions)
+    assert "q is high" in result.findings[0].message
+    result = only(project, {}, rtl.replace("WORD", "$error"))
+    assert result.verdict is Verdict.FAILED
+    assert not any("fails no test" in text for text in result.assumptions)

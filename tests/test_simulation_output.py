@@ -42,3 +42,12 @@ def test_what_icarus_reports_for_certain():
 def test_an_end_without_finish():
     """The line of the simulator that nothing is left to do says that $finish was not reached."""
     assert said("a", "b").finished and not said("a", "nothing is left").finished
+
+
+def test_a_warning_is_kept_once():
+    """The same warning at another time is the same warning."""
+    lines = [f"[{time}] %Warning: a.sv:1: a.a_p: too large" for time in (10, 20)]
+    assert said(*lines, "WARNING: b.sv:2: x").warnings == [
+        "%Warning: a.sv:1: a.a_p: too large",
+        "WARNING: b.sv:2: x",
+    ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from openforge.errors import ToolMissing
-from openforge.model import Finding, Level
+from openforge.model import Finding, Level, Location
 from openforge.tools import cocotb, verilator
 from openforge.tools.locate import program
 
@@ -55,6 +55,18 @@ def dumper_source(top: str) -> str:
         f'initial if ($test$plusargs("{WATCHER}")) begin\n'
         f'#{_END_OF_TIME_NS} $display("{UNFINISHED}"); $finish;\nend\nendmodule\n'
     )
+
+
+def finishes(simulation: str, files: Collection[Path]) -> tuple[Location, ...]:
+    """The calls of ``$finish`` in those of the source `files`; `simulation` is the compiled text.
+
+    Icarus 11 does not say which ``$finish`` ended a simulation.
+    """
+    code, _, table = simulation.partition("\n:file_names ")
+    names = re.findall(r'^ +"(.*)";$', table, re.MULTILINE)
+    calls = re.findall(r'^ +%vpi_call(?:/w)? (\d+) (\d+) "\$finish"', code, re.MULTILINE)
+    places = [(Path(names[int(number)]), int(line)) for number, line in calls]
+    return tuple(Location(file=str(f), line=line) for f, line in places if f in files)
 
 
 def run_argv(simulation: Path, *, python_tests: bool) -> list[str | Path]:

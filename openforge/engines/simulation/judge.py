@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from openforge.design import Design
 from openforge.engines.simulation import output
 from openforge.engines.simulation.benches import Planned
 from openforge.engines.simulation.output import Output
@@ -45,7 +46,7 @@ def judge(
     said: Output,
     *,
     folder: Path,
-    project: Path,
+    design: Design,
 ) -> Judgement:
     """Judge a run from how it `ended`, what it `said` and what it left in `folder`."""
     tail = "\n".join(ended.tail)
@@ -54,7 +55,7 @@ def judge(
     if ended.outcome not in (Outcome.EXITED, Outcome.SIGNALLED):
         return Judgement(Status.CRASHED, f"was ended: {ended.outcome.value} reached", tail)
     if planned.test is None:
-        return _bench(ended, said, project)
+        return _bench(ended, said, design)
     try:
         cases = cocotb.read_results(folder / "results.xml")
     except ToolError as error:
@@ -65,7 +66,7 @@ def judge(
     mine = [case for case in cases if (case.module, case.name) == wanted]
     if not mine or len(mine) != len(cases):
         return Judgement(Status.CRASHED, "results.xml does not tell of this test alone", tail)
-    return _python(mine, ended, said, project)
+    return _python(mine, ended, said, design.project_dir)
 
 
 def _python(
@@ -93,16 +94,21 @@ def _python(
     return Judgement(status, worst.message, sim_time_ns=time)
 
 
-def _bench(ended: Completed, said: Output, project: Path) -> Judgement:
+def _bench(ended: Completed, said: Output, design: Design) -> Judgement:
     tail = "\n".join(ended.tail)
     if said.reported or said.errors:
-        return _simulator_error(said, tail, project, None)
+        return _simulator_error(said, tail, design.project_dir, None)
     unfinished = ended.outcome is Outcome.EXITED and ended.returncode == _BENCH_UNFINISHED
     if unfinished or (ended.ok and not said.finished):
         text = "nothing was left to simulate, but $finish was not reached"
         return Judgement(Status.FAILED, text, tail)
     if not ended.ok:
         return Judgement(Status.CRASHED, f"the simulator {_how(ended)}", tail)
+    for source in design.sources:
+        if f"{source.path}:" in said.finish:
+            name = source.path.relative_to(design.project_dir).as_posix()
+            text = f"the design ended the simulation, by $finish in {name}, before the bench did"
+            return Judgement(Status.FAILED, text, tail, Location(file=name))
     return Judgement(Status.PASSED)
 
 

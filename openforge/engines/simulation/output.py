@@ -14,9 +14,11 @@ _ERROR = re.compile(
     r"(?:%(?:Error|Fatal)|\b(?:ERROR|FATAL))(?:-\w+)?: "
     r"(?P<file>.+?):(?P<line>\d+):\s*(?P<message>.*)"
 )
+_WARNING = re.compile(r"(?:\[\d+\] )?((?:%Warning|WARNING: ).*)")  # without its time
 # Icarus 11 ends what it prints for $error with this line. The indent tells it from a $warning's,
 # and a line break always comes before it, whatever the design has written.
 _REPORT = re.compile(r" {7}Time: \d+ +Scope: \S")
+_FINISHED = ": Verilog $finish"  # Verilator: "- /project/tb.sv:7: Verilog $finish"
 _STOPPED = re.compile(r"\$stop called at")
 _MAX_KEPT = 20
 
@@ -26,7 +28,8 @@ class Output:
 
     `errors` are lines that look like a report of a failure, which a Python test could also have
     printed; `reported` says that one of Icarus' is certain (Verilator's change the exit code).
-    `finished` is False after the line `unfinished`, which says that ``$finish`` was not reached.
+    `finished` is False after the line `unfinished`, which says that ``$finish`` was not reached;
+    `finish` is Verilator's line about the first one that was.
     """
 
     def __init__(self, unfinished: str = "") -> None:
@@ -34,16 +37,20 @@ class Output:
         self.warnings: list[str] = []
         self.reported = False
         self.finished = True
+        self.finish = ""
         self._unfinished = unfinished
 
     def take(self, line: str) -> None:
         """Look at the next line."""
         if is_error(line) and len(self.errors) < _MAX_KEPT:
             self.errors.append(line)
-        if line.startswith(("%Warning", "WARNING: ")) and len(self.warnings) < _MAX_KEPT:
-            self.warnings.append(line)
+        warning = _WARNING.match(line)
+        if warning and warning[1] not in self.warnings and len(self.warnings) < _MAX_KEPT:
+            self.warnings.append(warning[1])
         if _REPORT.match(line):
             self.reported = True
+        if _FINISHED in line and not self.finish:
+            self.finish = line
         if self._unfinished and self._unfinished in line:
             self.finished = False
 

@@ -14,6 +14,7 @@ from openforge.engines.simulation import goals
 from openforge.engines.simulation.coverage import Share
 from openforge.engines.simulation.judge import Status
 from openforge.engines.simulation.running import TestRun
+from openforge.engines.simulation.wording import count, some
 from openforge.model import Finding, Level, Metric, Result, Stage, State, Verdict
 
 _MAX_WARNINGS = 50
@@ -136,13 +137,14 @@ def _verdict(
     broken = [run for run in runs if run.status in _BROKEN]
     if broken:
         names = [f"{run.planned}: {run.status}: {run.judgement.message}" for run in broken]
-        return State.ERROR, None, _some("tests did not run to their end", names)
+        text = f"{count(len(broken), 'test')} did not run to the end: {some(names)}"
+        return State.ERROR, None, text
     if unmeasured:
         return State.ERROR, None, "; ".join(unmeasured)
     reasons = []
     if counts[Status.FAILED]:
         names = [str(run.planned) for run in runs if run.status is Status.FAILED]
-        reasons.append(_some("tests failed", names))
+        reasons.append(f"{count(len(names), 'test')} failed: {some(names)}")
     if missed:
         reasons.append("; ".join(finding.message for finding in missed))
     if reasons:
@@ -156,16 +158,13 @@ def _verdict(
     return State.DONE, Verdict.PASSED, ""
 
 
-def _some(what: str, names: Sequence[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"{len(names)} {what}: {', '.join(names[:5])}{more}"
-
-
 def _bound(params: SimulationSection, runs: Sequence[TestRun], cycles: int | None) -> str:
     ran = [run for run in runs if run.status is not Status.SKIPPED]
-    seeds = f"seeds {params.seed}..{params.seed + params.seeds - 1}"
-    length = f", {cycles:,} clock cycles in all" if cycles is not None else ""
-    return f"{len(ran)} test runs, {seeds}{length}"
+    seeds = f"seed {params.seed}"
+    if params.seeds > 1:
+        seeds = f"seeds {params.seed}..{params.seed + params.seeds - 1}"
+    length = f", {count(cycles, 'clock cycle')} in all" if cycles is not None else ""
+    return f"{count(len(ran), 'test run')}, {seeds}{length}"
 
 
 def _assumptions(
@@ -178,8 +177,14 @@ def _assumptions(
         found.append("a SystemVerilog bench fails by $error, $fatal, $stop or an assertion")
         if design.parameters:
             found.append("SystemVerilog benches set the design's parameters themselves")
+    silent = [f"{p.name} ({p.location})" for p in design.properties if p.silent]
+    if silent:
+        found.append(
+            "an assertion whose own else branch calls no $error, $fatal or $stop fails no test: "
+            + some(silent)
+        )
     skipped = sum(run.status is Status.SKIPPED for run in runs)
-    return (*found, f"{skipped} tests are skipped") if skipped else tuple(found)
+    return (*found, f"skipped: {count(skipped, 'test')}") if skipped else tuple(found)
 
 
 def _metrics(

@@ -135,7 +135,7 @@ def _run(
         writable=[work],
         on_line=_Listener(planned.name, said),
     )
-    judgement = judge(planned, ended, said, folder=work, project=design.project_dir)
+    judgement = judge(planned, ended, said, folder=work, design=design)
     points: tuple[verilator_coverage.Point, ...] = ()
     if simulation.coverage and judgement.status in (Status.PASSED, Status.FAILED):
         try:

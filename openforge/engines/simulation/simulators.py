@@ -122,6 +122,8 @@ def _icarus(design: Design, out: Path, top: str, bench: Path | None) -> Simulati
         )
     if not ended.expect("Icarus Verilog").ok or not compiled.is_file():
         raise OpenForgeError(f"Icarus Verilog left no simulation (log: {ended.log})")
+    if bench:
+        _refuse_finish(design, compiled)
     return Simulation(
         top=top,
         start=tuple(icarus.run_argv(compiled, python_tests=bench is None)),
@@ -130,3 +132,15 @@ def _icarus(design: Design, out: Path, top: str, bench: Path | None) -> Simulati
         coverage=False,
         unfinished="" if bench is None else icarus.UNFINISHED,
     )
+
+
+def _refuse_finish(design: Design, compiled: Path) -> None:
+    """Raises DesignError when the design could end a bench before the bench has checked it."""
+    text = compiled.read_text("utf-8", "replace")
+    for place in icarus.finishes(text, _sources(design)):
+        name = Path(place.file).relative_to(design.project_dir).as_posix()
+        raise DesignError(
+            f"{name}:{place.line}: a $finish in the design could end a bench before its checks, "
+            "and Icarus Verilog does not tell; use $fatal there, or set "
+            "verification.simulation.tool to verilator"
+        )

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from openforge.design import Design
+from openforge.engines.simulation.wording import some
 from openforge.tools import verilator
 from openforge.tools.verilator_coverage import Point
 
 _SWITCHED_OFF = re.compile(r"\bverilator\s+coverage_(?:block_)?off\b")
-_MAX_SHOWN = 5
 
 
 def assumptions(design: Design, points: Sequence[Point], kinds: Iterable[str]) -> tuple[str, ...]:
@@ -19,11 +19,11 @@ def assumptions(design: Design, points: Sequence[Point], kinds: Iterable[str]) -
     found = []
     off = list(_switched_off(design))
     if off and kinds:
-        found.append(f"coverage leaves out the regions that are marked coverage_off: {_some(off)}")
+        found.append(f"coverage leaves out the regions that are marked coverage_off: {some(off)}")
     registers = registers_left_out(design, points) if "toggle" in kinds else []
     if registers:
         found.append(
-            f"toggle coverage leaves out {_some(registers)}: Verilator counts packed types and "
+            f"toggle coverage leaves out {some(registers)}: Verilator counts packed types and "
             f"their arrays, of at most {verilator.COVERAGE_MAX_BITS} bits"
         )
     return tuple(found)
@@ -62,8 +62,3 @@ def _files(design: Design) -> list[Path]:
         if path.suffix in (".v", ".vh", ".sv", ".svh", ".h", ".inc") and path.is_file()
     ]
     return list(dict.fromkeys([*(source.path for source in design.sources), *headers]))
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
-    return ", ".join(names[:_MAX_SHOWN]) + more

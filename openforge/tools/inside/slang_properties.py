@@ -17,6 +17,7 @@ _KINDS = {
     "Expect": "assert",
 }
 _INSTEAD = "write a clocked Boolean expression, or registers and an immediate assertion"
+_REPORTS = ("$error", "$fatal", "$stop")
 _OPERATORS = {
     "OverlappedImplication": "|->",
     "NonOverlappedImplication": "|=>",
@@ -87,9 +88,24 @@ def _property(node: Any, block: Any, top: Any, places: Any) -> dict[str, Any]:
         "kind": what,
         "location": place,
         "concurrent": concurrent,
+        "silent": _silent(node),
         "supported": not problem,
         "problem": f"line {place['line']}: {problem}" if problem else "",
     }
+
+
+def _silent(node: Any) -> bool:
+    """Whether a simulator goes on when the property fails: its own else branch reports nothing."""
+    if node.ifFalse is None:
+        return False
+    called: list[str] = []
+
+    def visit(inner: Any) -> None:
+        if kind(inner) == "CallExpression":
+            called.append(inner.subroutineName)
+
+    node.ifFalse.visit(visit)
+    return not any(name in _REPORTS for name in called)
 
 
 def _immediate_problem(block: Any) -> str:
