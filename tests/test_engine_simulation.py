@@ -480,3 +480,16 @@ def test_assertions_that_fail_silently_are_said(project):
     result = only(project, {}, rtl.replace("WORD", "$error"))
     assert result.verdict is Verdict.FAILED
     assert not any("fails no test" in text for text in result.assumptions)
+
+
+def test_icarus_uses_a_parameter_or_refuses_it(project):
+    """Icarus would go on with the default of a parameter whose value is no literal."""
+    needs("icarus")
+    rtl = "module tiny #(parameter LIMIT = 9)(input logic clk, output logic [3:0] q);\n"
+    rtl += "assign q = LIMIT;\nendmodule\n"
+    test = CLOCKED + "    assert int(dut.q.value) == 3\n"
+    good = only(project, {"tool": "icarus"}, rtl, test, parameters={"LIMIT": "3"})
+    assert good.verdict is Verdict.PASSED, good.reason
+    for value in ("2+1", "4'b1x"):
+        with pytest.raises(DesignError, match=r"takes literals only.*tiny\.LIMIT"):
+            only(project, {"tool": "icarus"}, rtl, test, parameters={"LIMIT": value})

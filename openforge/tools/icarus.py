@@ -15,6 +15,8 @@ OPTIONS = "+timescale+1ns/1ps\n"  # of a module that has none; without it, Icaru
 DUMPER = "openforge_dump"
 WATCHER = "openforge_watch"
 UNFINISHED = "openforge: no event is left"
+# Icarus 11 then goes on with the value in the source, and ends with 0.
+IGNORED_PARAMETER = "specified for defparam"
 _END_OF_TIME_NS = (1 << 62) // 1000
 _DIAGNOSTIC = re.compile(r"(?P<file>[^:\n]+):(?P<line>\d+): (?P<message>.*)")
 

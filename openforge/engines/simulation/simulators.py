@@ -112,6 +112,12 @@ def _icarus(design: Design, out: Path, top: str, bench: Path | None) -> Simulati
         writable=[out],
         on_line=lines.append,
     )
+    ignored = [line for line in lines if icarus.IGNORED_PARAMETER in line]
+    if ignored:
+        raise DesignError(
+            "design.parameters: Icarus Verilog takes literals only, such as 12 or 4'hC: "
+            f"{ignored[0]} (log: {ended.log})"
+        )
     if ended.outcome is process.Outcome.EXITED and ended.returncode != 0:
         found = icarus.errors(lines, design.project_dir)
         first = "\n".join(f"{f.location or top}: {f.message}" for f in found[:5])
