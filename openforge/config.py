@@ -114,6 +114,9 @@ def _read(project_dir: Path) -> tuple[dict[str, Any], Places]:
     path = project_dir / FILE
     if path.is_symlink() and not path.resolve().is_relative_to(project_dir.resolve()):
         raise ConfigError([Problem("", "is a link that leads out of the project")])
+    if not path.exists():
+        text = f"there is no {FILE} in {project_dir}; `openforge init DIR` makes a project"
+        raise ConfigError([Problem("", text)])
     data, places = read_yaml(path)
     if data is None:
         raise ConfigError([Problem("", "is empty; `project` and `design` are required")])

@@ -13,7 +13,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 # jsonschema 4.26 imports a grammar that takes 0.7 s to build; notebooks do not need it.
@@ -29,9 +27,6 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 import nbformat  # noqa: E402
 import papermill  # noqa: E402
-from jupyter_client import AsyncKernelManager  # noqa: E402
-from jupyter_client.asynchronous import AsyncKernelClient  # noqa: E402
-from jupyter_client.kernelspec import KernelSpec  # noqa: E402
 from jupyter_core.utils import ensure_event_loop  # noqa: E402
 from nbclient.exceptions import CellExecutionError, DeadKernelError  # noqa: E402
 from papermill.clientwrap import PapermillNotebookClient  # noqa: E402
@@ -43,6 +38,7 @@ from openforge import errors, events  # noqa: E402
 from openforge.errors import OpenForgeError  # noqa: E402
 from openforge.kernel.event_pipe import EventPipe  # noqa: E402
 from openforge.kernel.fork_server import ForkServer, ForkUnavailable  # noqa: E402
+from openforge.kernel.manager import START_TIMEOUT_S, KernelManager  # noqa: E402
 from openforge.kernel.output_cap import OutputCap, fits  # noqa: E402
 from openforge.tools import process  # noqa: E402
 
@@ -51,7 +47,6 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
 _GRACE_S = 3.0
 _POLL_S = 0.05
-_START_TIMEOUT_S = 60.0
 _FORCE_PLAIN = "OPENFORGE_KERNEL"
 
 
@@ -238,51 +233,6 @@ def _start_quietly() -> None:
         ForkServer.shared()
 
 
-class _KernelClient(AsyncKernelClient):
-    async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Ready when our own request has been answered; jupyter_client always waits 0.2 s more."""
-        end = time.monotonic() + (timeout or _START_TIMEOUT_S)
-        while time.monotonic() < end:
-            request = self.kernel_info()
-            try:
-                while True:
-                    reply = await self.shell_channel.get_msg(timeout=2)
-                    if reply["parent_header"].get("msg_id") == request:
-                        break
-                while True:
-                    status = await self.iopub_channel.get_msg(timeout=0.5)
-                    mine = status["parent_header"].get("msg_id") == request
-                    if mine and status["content"].get("execution_state") == "idle":
-                        self._handle_kernel_info_reply(reply)
-                        return
-            except Empty:
-                if not await self.is_alive():
-                    raise DeadKernelError("the kernel died while it started") from None
-        raise DeadKernelError("the kernel was not ready in time")
-
-
-class _KernelManager(AsyncKernelManager):
-    """Kernels of this very Python, over sockets in a private folder: no ports, no kernel specs."""
-
-    client_class = "openforge.runner._KernelClient"
-    client_factory = _KernelClient
-
-    def __init__(self, forked: bool) -> None:
-        super().__init__(kernel_name="python3", transport="ipc")
-        self.folder = tempfile.TemporaryDirectory(prefix="of-")
-        self.ip = str(Path(self.folder.name) / "k")
-        name = "openforge-fork" if forked else "local-provisioner"
-        self._kernel_spec = KernelSpec(
-            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-            display_name="Python 3",
-            language="python",
-            metadata={"kernel_provisioner": {"provisioner_name": name}},
-        )
-
-    async def _async_interrupt_kernel(self) -> None:
-        """Nothing: jupyter_client interrupts a kernel that it ends, which then complains."""
-
-
 class _NotebookClient(PapermillNotebookClient):
     def __init__(self, notebook: Any, run: _Run, **more: Any) -> None:
         super().__init__(notebook, **more)
@@ -402,14 +352,14 @@ class _PapermillEngine(Engine):
         forked = _can_fork()
         if not forked:
             run.emit({"type": "log", "level": "INFO", "message": "plain kernel: it starts slower"})
-        manager = _KernelManager(forked)
+        manager = KernelManager(forked)
         client = _NotebookClient(
             nb_man,
             run,
             km=manager,
             kernel_name=kernel_name,
             timeout=None,
-            startup_timeout=int(_START_TIMEOUT_S),
+            startup_timeout=int(START_TIMEOUT_S),
             shutdown_kernel="immediate",
             log_output=False,
         )
