@@ -477,3 +477,36 @@ def test_signed_division_by_zero_gives_any_value(tmp_path):
     )
     _, rows, _ = check(tmp_path, rtl)
     assert (rows["a_z"]["status"], rows["t_z"]["status"]) == ("failed", "proven")
+
+
+@pytest.mark.parametrize("label", ["", "a: "])
+@pytest.mark.parametrize("turned", [False, True])
+def test_properties_on_one_line_are_not_mixed_up(tmp_path, label, turned):
+    """The one that fails is the one that is wrong, by its column, in blocks or not."""
+    wrong, right = (f"{label}assert (q != 3);", f"{label}assert (4'(q + 1) != q);")
+    first, second = (right, wrong) if turned else (wrong, right)
+    rtl = body(
+        f"{REG} a; always_comb begin : b if (rst_n) begin : x {first} end "
+        f"if (rst_n) begin : y {second} end end"
+    )
+    _, rows, _ = check(tmp_path, rtl)
+    found = [row["status"] for row in rows.values()]
+    assert found == (["proven", "failed"] if turned else ["failed", "proven"])
+
+
+@pytest.mark.parametrize("label", ["", "a: "])
+def test_a_property_of_many_instances_is_told_of_the_right_one(tmp_path, label):
+    """Of the instances at several depths only the faulty one fails."""
+    rtl = (
+        "module s (input logic [3:0] d);\n"
+        f"  always_comb begin : b {label}assert (d < 8); end\nendmodule\n"
+        "module m (input logic [3:0] d, e); s x (d); s y (e); endmodule\n"
+        + body(
+            REG + "a & 7;\n s u (q); m v (q, q + 4'd1); s w (q); m v2 (q, q);\n"
+            " for (genvar i = 0; i < 12; i++) begin : g s z (q ^ (i == 9 ? 4'd8 : 4'd0)); end"
+        )
+    )
+    _, rows, _ = check(tmp_path, rtl, depth=5)
+    failed = {name.rpartition(".")[0] for name, row in rows.items() if row["status"] == "failed"}
+    assert failed == {"v.y", "g[9].z"}
+    assert len(rows) == 18

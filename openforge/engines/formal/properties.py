@@ -6,12 +6,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from openforge.design import Design, Property
 from openforge.engines.formal.netlist import Cell
 from openforge.errors import CheckFailedToRun
 from openforge.model import Location, Record
 
+_NUMBERED = re.compile(r"\$\d+")
 _ASSUMED = re.compile(r"assume\s*(?:property)?\s*\((?:\s*@\s*\([^)]*\))?(?P<what>.*)\)\s*;")
 
 
@@ -47,54 +49,74 @@ def require_usable(design: Design, files: Sequence[Path]) -> None:
 
 
 def match(design: Design, cells: Sequence[Cell]) -> tuple[Named, ...]:
-    """Each property of `design` with its cell, by kind and line.
+    """Each property of `design` with its cell, by kind and place.
 
     Raises CheckFailedToRun when the netlist has more or fewer than slang found at a place: a
     property that silently went missing would otherwise count as checked.
     """
-    expected: dict[tuple[str, str, int], list[Property]] = defaultdict(list)
-    found: dict[tuple[str, str, int], list[int]] = defaultdict(list)
+    expected: dict[_Place, list[Property]] = defaultdict(list)
+    found: dict[_Place, list[int]] = defaultdict(list)
     for item in design.properties:
-        expected[(item.kind.value, item.location.file, item.location.line or 0)].append(item)
+        expected[_Place(item.kind.value, item.location)].append(item)
     for index, cell in enumerate(cells):
         path = Path(cell.file)
         inside = path.is_relative_to(design.project_dir)
         file = path.relative_to(design.project_dir).as_posix() if inside else path.name
-        found[(cell.kind, file, cell.line)].append(index)
+        place = Location(file=file, line=cell.line, column=cell.column)
+        found[_Place(cell.kind, place)].append(index)
     wrong = [key for key in {*expected, *found} if len(expected[key]) != len(found[key])]
     if wrong:
-        lines = (
-            f"{file}:{line}: {len(expected[kind, file, line])} {kind} in the source, "
-            f"{len(found[kind, file, line])} in the netlist"
-            for kind, file, line in sorted(wrong)
+        lines = sorted(
+            f"{key.location}: {len(expected[key])} {key.kind} in the source, "
+            f"{len(found[key])} in the netlist"
+            for key in wrong
         )
         raise CheckFailedToRun(
             "Yosys' netlist does not have the same properties:\n" + "\n".join(lines)
         )
     return tuple(
-        named for key in expected for named in _name(design, expected[key], found[key], cells)
-    )
-
-
-def _name(
-    design: Design, items: list[Property], indices: list[int], cells: Sequence[Cell]
-) -> Iterable[Named]:
-    """Equal names belong together; what has no label is told apart by its order only."""
-    by_name = {cells[index].name: index for index in indices}
-    labelled = [item for item in items if item.name in by_name]
-    taken = {by_name[item.name] for item in labelled}
-    rest = [index for index in indices if index not in taken]
-    others = [item for item in items if item.name not in by_name]
-    pairs = [(item, by_name[item.name]) for item in labelled]
-    pairs += list(zip(others, rest, strict=True))
-    for item, index in pairs:
-        yield Named(
+        Named(
             name=item.name,
             kind=item.kind.value,
             location=item.location,
             excerpt=_line(design.project_dir, item.location),
             index=index,
         )
+        for key in expected
+        for item, index in _pairs(expected[key], found[key], cells)
+    )
+
+
+class _Place(NamedTuple):
+    """What a property and its cell have in common; instances of a module share it."""
+
+    kind: str
+    location: Location
+
+
+def _pairs(
+    items: list[Property], indices: list[int], cells: Sequence[Cell]
+) -> Iterable[tuple[Property, int]]:
+    """One property in several instances: by its label's path, else by the cells' numbers.
+
+    Yosys' slang numbers what has no label in the order in which slang visits the instances.
+    """
+    names = {index: cells[index].name for index in indices}
+    if len(items) == 1 or all(_NUMBERED.fullmatch(name) for name in names.values()):
+        ordered = sorted(indices, key=lambda i: int(names[i][1:])) if len(items) > 1 else indices
+        yield from zip(items, ordered, strict=True)
+        return
+    for item in sorted(items, key=lambda item: -len(_path(item))):
+        found = [index for index, name in names.items() if f".{name}".startswith(_path(item))]
+        if len(found) != 1:
+            raise CheckFailedToRun(f"{item.location}: cannot tell the instances of it apart")
+        del names[found[0]]
+        yield item, found[0]
+
+
+def _path(item: Property) -> str:
+    """Where a property's instance is, with a dot before and after."""
+    return f".{item.name}".rpartition(".")[0] + "."
 
 
 def _line(project: Path, place: Location) -> str:
