@@ -510,3 +510,33 @@ def test_a_property_of_many_instances_is_told_of_the_right_one(tmp_path, label):
     failed = {name.rpartition(".")[0] for name, row in rows.items() if row["status"] == "failed"}
     assert failed == {"v.y", "g[9].z"}
     assert len(rows) == 18
+
+
+ENDING = (
+    "  logic [7:0] n = 0; always_ff @(posedge clk) n <= n + 1;\n"
+    "  always_comb assume (n < 20); always_comb a_p: assert (n != 25);"
+)
+
+
+@pytest.mark.parametrize(("depth", "status"), [(12, "proven"), (24, "vacuous")])
+def test_how_long_the_assumptions_were_seen_to_hold_is_said(tmp_path, depth, status):
+    """An assumption that ends all runs in cycle 20: seen with the depth, or else said."""
+    result, rows, _ = check(tmp_path, body(REG + f"a;\n{ENDING}"), depth=depth)
+    assert rows["a_p"]["status"] == status
+    said = any("seen for 12 cycles; that runs can go on after" in text for text in result.bounds)
+    assert said == (status == "proven")
+
+
+def test_assumptions_are_told_as_they_are_written(tmp_path):
+    """Over lines, with neighbours on the line, without comments, with what they depend on."""
+    rtl = body(
+        REG + "a & 7;\n always_comb assume (a < 8 && // small\n (a != 3)); always_comb\n"
+        " if (rst_n) assume (a != 4); always_comb if (rst_n) a_p: assert (q != 4);\n"
+        " assume property (@(posedge clk) disable iff (!rst_n) a != 5);"
+    )
+    result, _, _ = check(tmp_path, rtl)
+    assert result.assumptions[-3:] == (
+        "a < 8 && (a != 3) (dut.sv:3)",
+        "a != 4 where its statement is reached (dut.sv:5)",
+        "@(posedge clk) disable iff (!rst_n) a != 5 where its statement is reached (dut.sv:6)",
+    )

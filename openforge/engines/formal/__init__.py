@@ -48,10 +48,11 @@ def run(params: FormalSection, design: Design, folder: RunFolder) -> Result:
     flat = netlist.read(whole, files, folder.work)
     named = properties.match(whole, flat.cells)
     inputs = {port.name for port in whole.ports if port.direction.value == "input"}
-    model = build(flat, whole.top, (r for r in whole.resets if r.signal in inputs))
-    judged = _check(params, model, named, folder, deadline)
+    resets = (r for r in whole.resets if r.signal in inputs)
+    model = build(flat, whole.top, resets, params.depth)
+    judged, reach = _check(params, model, named, folder, deadline)
     folder.table("properties", (entry.row() for entry in judged))
-    return _conclude(params, model, named, judged)
+    return _conclude(params, model, named, judged, reach)
 
 
 def _check(
@@ -60,7 +61,7 @@ def _check(
     named: tuple[Named, ...],
     folder: RunFolder,
     deadline: Deadline,
-) -> tuple[Judged, ...]:
+) -> tuple[tuple[Judged, ...], Reach]:
     """Proofs and reachability side by side, then the verdict of each property."""
     cells = model.netlist.cells
     asked = [
@@ -89,7 +90,7 @@ def _check(
     _refuse_contradiction(proofs, provers[0].failed_somewhere)
     judged = tuple(judge.judge(item, cells[item.index], proofs, reach, folder) for item in asked)
     events.progress(len(asked), len(asked), "properties")
-    return judged
+    return judged, reach
 
 
 def _refuse_contradiction(proofs: dict[str, Outcome], failed: set[str]) -> None:
@@ -101,7 +102,11 @@ def _refuse_contradiction(proofs: dict[str, Outcome], failed: set[str]) -> None:
 
 
 def _conclude(
-    params: FormalSection, model: Model, named: tuple[Named, ...], judged: tuple[Judged, ...]
+    params: FormalSection,
+    model: Model,
+    named: tuple[Named, ...],
+    judged: tuple[Judged, ...],
+    reach: Reach,
 ) -> Result:
     counts = Counter(entry.status for entry in judged)
     bad = sum(counts[status] for status in BAD)
@@ -118,7 +123,7 @@ def _conclude(
         state=state,
         verdict=None if broken else verdict,
         reason=_reason(verdict, judged, unchecked),
-        bounds=_bounds(params, judged),
+        bounds=_bounds(params, judged, reach),
         assumptions=_assumptions(model, named),
         findings=tuple(_finding(e) for e in judged if e.status not in judge.GOOD),
         metrics=tuple(
@@ -146,12 +151,13 @@ def _reason(verdict: Verdict, judged: tuple[Judged, ...], unchecked: int) -> str
     return "; ".join(named[:3]) + more
 
 
-def _bounds(params: FormalSection, judged: tuple[Judged, ...]) -> tuple[str, ...]:
+def _bounds(params: FormalSection, judged: tuple[Judged, ...], reach: Reach) -> tuple[str, ...]:
     depths = [e.depth for e in judged if e.status is Status.PROVEN and e.depth]
     found = [f"induction depth {max(depths)}"] if depths else []
     return (
         *found,
         f"bounded search and reachability: {params.depth} cycles",
+        *([reach.bound] if reach.bound else []),
         f"engines: {', '.join(params.engines)}; time limit {params.timeout_seconds} s",
     )
 

@@ -79,7 +79,8 @@ def judge(
         return _failed(named, outcome, folder)
     if reach.contradictory:
         return Judged(named=named, status=Status.VACUOUS, message=reach.contradictory)
-    return _held(named, outcome, reach.outcomes.get(vacuity.enabled(named.index)))
+    enabled = reach.outcomes.get(vacuity.enabled(named.index))
+    return _held(named, outcome, enabled, reach.unknown)
 
 
 def goal_name(named: Named) -> str:
@@ -108,7 +109,7 @@ def _file_name(named: Named, folder: RunFolder) -> str:
     return f"{plain}.{named.index}" if taken else plain
 
 
-def _held(named: Named, outcome: Outcome, enabled: Outcome | None) -> Judged:
+def _held(named: Named, outcome: Outcome, enabled: Outcome | None, unknown: str) -> Judged:
     """An assertion that did not fail: proven, bounded or about nothing."""
     about = {
         "named": named,
@@ -133,14 +134,12 @@ def _held(named: Named, outcome: Outcome, enabled: Outcome | None) -> Judged:
             message=f"{text}: {outcome.note}" if outcome.note else text,
         )
     if enabled is not None and enabled.word is Word.BOUNDED:
-        return Judged(
-            **about,
-            status=Status.BOUNDED,
-            message=(
-                "proven, but the antecedent was not reached within "
-                f"{enabled.depth} cycles: the proof may be about nothing"
-            ),
+        unknown = (
+            f"proven, but the antecedent was not reached within {enabled.depth} cycles: the proof "
+            "may be about nothing"
         )
+    if unknown:
+        return Judged(**about, status=Status.BOUNDED, message=unknown)
     how = f"induction over {outcome.depth} cycles" if outcome.depth else "reachability"
     return Judged(**about, status=Status.PROVEN, message=f"proven by {how}")
 

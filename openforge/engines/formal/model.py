@@ -21,6 +21,7 @@ class Aim(StrEnum):
     NEVER = "never"
     NEVER_ENABLED = "never enabled"
     ALIVE = "alive"
+    LONG = "alive at the horizon"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Model:
     top: str
     assumes: tuple[Cell, ...]
     resets: tuple[Reset, ...]
+    horizon: int
 
     @property
     def skips_first(self) -> bool:
@@ -73,6 +75,8 @@ class Model:
     def _happens(self, goal: Goal) -> str:
         """Cells whose output ``NAME_happens`` says that what the goal forbids is there."""
         name, cell = goal.name, goal.cell
+        if goal.aim is Aim.LONG:
+            return self._reached(f"{name}_happens")
         if goal.aim is Aim.ALIVE or cell is None:
             return f"  wire \\{name}_happens\n  connect \\{name}_happens \\of_later\n"
         mask = self._masked(name, cell.enable)
@@ -82,6 +86,18 @@ class Model:
         if goal.aim is Aim.HOLDS:
             extra, condition = _not(f"{name}_bad", cell.condition), f"\\{name}_bad"
         return mask + extra + _and(f"{name}_happens", condition, f"\\{name}_on")
+
+    def _reached(self, name: str) -> str:
+        """A wire that is 1 from cycle `horizon` on: a register into which ones are shifted."""
+        width, shifted = self.horizon, "1'1"
+        if width > 1:
+            shifted = f"{{ \\of_age [{width - 2}:0] 1'1 }}"
+        return (
+            f"  attribute \\init {width}'{'0' * width}\n  wire width {width} \\of_age\n"
+            f"  cell $ff \\of_age_register\n    parameter \\WIDTH {width}\n"
+            f"    connect \\D {shifted}\n    connect \\Q \\of_age\n  end\n"
+            f"  wire \\{name}\n  connect \\{name} \\of_age [{width - 1}]\n"
+        )
 
     def _masked(self, name: str, enable: str) -> str:
         later = "\\of_later" if self.skips_first else "1'1"
@@ -106,8 +122,10 @@ class Model:
         )
 
 
-def build(netlist: Netlist, top: str, resets: Iterable[Reset]) -> Model:
+def build(netlist: Netlist, top: str, resets: Iterable[Reset], depth: int) -> Model:
     """The model of `netlist`, in which `resets` (inputs of the top) are active in cycle 0.
+
+    Its horizon is the last of `depth` cycles: what the goal LONG asks for.
 
     Raises CheckFailedToRun for a kind of property that no engine here can express.
     """
@@ -115,7 +133,7 @@ def build(netlist: Netlist, top: str, resets: Iterable[Reset]) -> Model:
     if odd:
         raise CheckFailedToRun(f"'{odd[0].kind}' properties are not supported ({odd[0].name})")
     assumes = tuple(cell for cell in netlist.cells if cell.kind == "assume")
-    return Model(netlist, top, assumes, tuple(resets))
+    return Model(netlist, top, assumes, tuple(resets), max(1, depth - 1))
 
 
 def _reset(index: int, reset: Reset) -> str:

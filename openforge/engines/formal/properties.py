@@ -14,16 +14,20 @@ from openforge.errors import CheckFailedToRun
 from openforge.model import Location, Record
 
 _NUMBERED = re.compile(r"\$\d+")
-_ASSUMED = re.compile(r"assume\s*(?:property)?\s*\((?:\s*@\s*\([^)]*\))?(?P<what>.*)\)\s*;")
 
 
 class Named(Record):
-    """A property with its cell's number in the netlist and the text of its line."""
+    """A property with its cell's number in the netlist and the text of its line.
+
+    `conditional`: it says something only under a condition around it.
+    """
 
     name: str
     kind: str
     location: Location
     excerpt: str
+    text: str
+    conditional: bool
     index: int
 
 
@@ -80,6 +84,8 @@ def match(design: Design, cells: Sequence[Cell]) -> tuple[Named, ...]:
             kind=item.kind.value,
             location=item.location,
             excerpt=_line(design.project_dir, item.location),
+            text=item.text,
+            conditional=cells[index].enable not in ("1'1", "1"),
             index=index,
         )
         for key in expected
@@ -126,6 +132,5 @@ def _line(project: Path, place: Location) -> str:
 
 def assumption(named: Named) -> str:
     """What an `assume` takes for granted, with its place."""
-    found = _ASSUMED.search(named.excerpt)
-    what = found["what"].strip() if found else named.excerpt
-    return f"{what} ({named.location.file}:{named.location.line})"
+    where = " where its statement is reached" if named.conditional else ""
+    return f"{named.text}{where} ({named.location.file}:{named.location.line})"

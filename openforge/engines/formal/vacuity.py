@@ -10,6 +10,7 @@ from openforge.engines.formal.netlist import Cell
 from openforge.engines.formal.portfolio import Outcome, Prover, Word
 
 ALIVE = Goal("of_alive", Aim.ALIVE)
+LONG = Goal("of_long", Aim.LONG)
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,38 @@ class Reach:
     @property
     def contradictory(self) -> str:
         """Why nothing can be checked under the assumptions, "" when something can."""
-        if self.outcomes[ALIVE.name].word is Word.PROVEN:
+        if self._word(ALIVE) is Word.PROVEN:
             return "no run at all fulfils the assumptions"
         if self.contradiction is not None:
             return f"no run fulfils the assumptions beyond cycle {self.contradiction}"
+        if self._word(LONG) is Word.PROVEN:
+            return "no run fulfils the assumptions for as many cycles as the depth"
         return ""
+
+    @property
+    def unknown(self) -> str:
+        """Why a proof may be about nothing though no contradiction was found, "" if it is not."""
+        if self._word(ALIVE) is Word.FAILED:
+            return ""
+        return "proven, but no run that fulfils the assumptions was found in time"
+
+    @property
+    def bound(self) -> str:
+        """For how long the assumptions were seen to hold, "" if there are none to break."""
+        if LONG.name not in self.outcomes:
+            return ""
+        seen = self.outcomes[LONG.name]
+        for_long = (
+            f"for {(seen.step or 0) + 1} cycles" if seen.word is Word.FAILED else "in cycle 1"
+        )
+        return (
+            f"a run that fulfils the assumptions was seen {for_long}; that runs can go on after "
+            "that is not checked, and a property is proven only for as long as they do"
+        )
+
+    def _word(self, goal: Goal) -> Word | None:
+        outcome = self.outcomes.get(goal.name)
+        return outcome.word if outcome else None
 
 
 def constant(cell: Cell) -> str:
@@ -49,8 +77,11 @@ def covered(index: int) -> str:
 
 
 def goals(cells: Sequence[Cell]) -> list[Goal]:
-    """What must be reachable: a run, the condition of each assertion, each cover point."""
-    found = [ALIVE]
+    """What must be reachable: a run, the condition of each assertion, each cover point.
+
+    With assumptions a run must last for the whole depth, too.
+    """
+    found = [ALIVE, LONG] if any(cell.kind == "assume" for cell in cells) else [ALIVE]
     for index, cell in enumerate(cells):
         if cell.kind == "cover":
             found.append(Goal(covered(index), Aim.NEVER, cell))

@@ -87,6 +87,7 @@ def _property(node: Any, block: Any, top: Any, places: Any) -> dict[str, Any]:
         "name": f"{path}.{name}" if path else name,
         "kind": what,
         "location": place,
+        "text": _text(node, concurrent),
         "concurrent": concurrent,
         "silent": _silent(node),
         "supported": not problem,
@@ -106,6 +107,14 @@ def _silent(node: Any) -> bool:
 
     node.ifFalse.visit(visit)
     return not any(name in _REPORTS for name in called)
+
+
+def _text(node: Any, concurrent: bool) -> str:
+    """What is asserted, on one line and without comments."""
+    if concurrent:
+        return " ".join(_bare(str(node.syntax.propertySpec)).split())
+    text = " ".join(_bare(str(node.syntax.expr)).split())  # with its own pair of parentheses
+    return text.removeprefix("(").removesuffix(")").strip()
 
 
 def _immediate_problem(block: Any) -> str:
