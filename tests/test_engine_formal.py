@@ -15,7 +15,7 @@ HEAD = "module dut (input logic clk, rst_n, input logic [3:0] a, output logic [3
 REG = "  always_ff @(posedge clk or negedge rst_n) if (!rst_n) q <= 0; else q <= "
 
 
-def check(tmp_path, rtl, *, props=None, top="dut", parameters=None, **formal_fields):
+def check(tmp_path, rtl, *, props=None, top="dut", parameters=None, reset=None, **formal_fields):
     """The result of the check, its rows by name, and its folder."""
     project = tmp_path / "project"
     project.mkdir()
@@ -29,7 +29,8 @@ def check(tmp_path, rtl, *, props=None, top="dut", parameters=None, **formal_fie
     (project / "openforge.yaml").write_text(
         f"project:\n  name: p\n  top_module: {top}\ndesign:\n  sources: [dut.sv]\n"
         f"  parameters: {parameters or {}}\n"
-        f"verification:\n  formal:\n{lines}",
+        f"verification:\n  formal:\n{lines}"
+        + (f"  crypto_verification: {{interface: {{reset: {reset}}}}}\n" if reset else ""),
         encoding="utf-8",
     )
     settings = config.load(project, {})
@@ -540,3 +541,67 @@ def test_assumptions_are_told_as_they_are_written(tmp_path):
         "a != 4 where its statement is reached (dut.sv:5)",
         "@(posedge clk) disable iff (!rst_n) a != 5 where its statement is reached (dut.sv:6)",
     )
+
+
+NINE = (
+    "module dut (input logic clk, {name}, input logic [3:0] a, output logic [3:0] q);\n"
+    " logic [3:0] bad {start}; always_ff @(posedge clk{edge}) if ({name}) bad <= {to};"
+    " else bad <= bad;\n assign q = bad;\n always_comb a_p: assert (bad < 8);\nendmodule\n"
+)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("clear", "", "= 9", "0", "failed"),
+        ("soft_rst", "", "= 9", "0", "failed"),
+        ("load", " or posedge load", "= 9", "0", "failed"),
+        ("load", " or posedge load", "", "a", "failed"),
+        ("preset", "", "", "0", "failed"),
+        ("rst", "", "= 9", "0", "failed"),
+        ("rst", "", "= 7", "0", "proven"),
+        ("rst", "", "", "0", "proven"),
+        ("rst_i", "", "", "0", "proven"),
+        ("rst", " or posedge rst", "= 9", "0", "proven"),
+        ("power_on", " or posedge power_on", "", "0", "proven"),
+    ],
+)
+def test_only_a_reset_is_active_in_cycle_0(tmp_path, case):
+    """A clear or a load is an input like others; an initial value counts from cycle 0 on."""
+    name, edge, start, to, status = case
+    rtl = NINE.format(name=name, edge=edge, start=start, to=to)
+    result, rows, _ = check(tmp_path, rtl)
+    assert rows["a_p"]["status"] == status
+    if start == "= 9" and not edge:
+        assert rows["a_p"]["cycle"] == 0
+    if status == "proven":
+        assert f"{name} is high (active) in cycle 0 and free from then on" in result.assumptions
+
+
+def test_the_reset_of_the_project_file_is_taken(tmp_path):
+    """Whatever its name; and one that is not there is refused."""
+    rtl = NINE.format(name="clear", edge="", start="", to="0")
+    result, rows, _ = check(tmp_path, rtl, reset="{signal: clear, active: high}")
+    assert rows["a_p"]["status"] == "proven"
+    assert "clear is high (active) in cycle 0 and free from then on" in result.assumptions
+
+
+def test_a_reset_that_is_not_there_is_refused(tmp_path):
+    """A name in the project file that no input has."""
+    with pytest.raises(CheckFailedToRun, match="no input 'rst'"):
+        check(tmp_path, body(REG + "a;\n always_comb a_p: assert (q < 8);"), reset="{signal: rst}")
+
+
+def test_what_depends_on_no_register_is_checked_in_cycle_0(tmp_path):
+    """Inputs have values before a synchronous reset has acted, and so has a started memory."""
+    rtl = (
+        "module dut (input logic clk, rst, input logic [3:0] a, output logic [3:0] q);\n"
+        " logic [3:0] m [2]; initial begin m[0] = 9; m[1] = 9; end logic seen = 0, r;\n"
+        " always_ff @(posedge clk) begin m[a[0]] <= 0; seen <= 1; if (rst) r <= 0; end\n"
+        " always_comb begin a_a: assert (a != 3 || seen); a_m: assert (m[a[1]] != 9 || seen);\n"
+        " a_i: assert (a != 3 || !rst); a_r: assert (!r); end\nassign q = 0;\nendmodule\n"
+    )
+    _, rows, _ = check(tmp_path, rtl)
+    assert {name: row["cycle"] for name, row in rows.items()} == {
+        "a_a": 0, "a_m": 0, "a_i": 0, "a_r": None
+    }  # fmt: skip

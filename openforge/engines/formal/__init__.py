@@ -47,9 +47,7 @@ def run(params: FormalSection, design: Design, folder: RunFolder) -> Result:
         )
     flat = netlist.read(whole, files, folder.work)
     named = properties.match(whole, flat.cells)
-    inputs = {port.name for port in whole.ports if port.direction.value == "input"}
-    resets = (r for r in whole.resets if r.signal in inputs)
-    model = build(flat, whole.top, resets, params.depth)
+    model = build(flat, whole.top, params.depth)
     judged, reach = _check(params, model, named, folder, deadline)
     folder.table("properties", (entry.row() for entry in judged))
     return _conclude(params, model, named, judged, reach)
@@ -164,11 +162,14 @@ def _bounds(params: FormalSection, judged: tuple[Judged, ...], reach: Reach) -> 
 
 def _assumptions(model: Model, named: tuple[Named, ...]) -> tuple[str, ...]:
     texts = ["registers without an initial value start with any value"]
-    for reset in model.resets:
+    for reset in model.netlist.resets:
         level = "low" if reset.active_low else "high"
         texts.append(f"{reset.signal} is {level} (active) in cycle 0 and free from then on")
-    if model.skips_first:
-        texts.append("properties are checked from cycle 1, the first after the synchronous reset")
+    if any(model.skips_first(cell) for cell in model.netlist.cells):
+        texts.append(
+            "properties of registers without an initial value are checked from cycle 1, the first "
+            "after the synchronous reset"
+        )
     if model.netlist.multiclock:
         texts.append("several clocks or edges: a cycle is a step of time, clocks are free inputs")
     elif model.netlist.clock:

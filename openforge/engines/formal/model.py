@@ -40,18 +40,16 @@ class Model:
     netlist: Netlist
     top: str
     assumes: tuple[Cell, ...]
-    resets: tuple[Reset, ...]
     horizon: int
 
-    @property
-    def skips_first(self) -> bool:
+    def skips_first(self, cell: Cell) -> bool:
         """Whether cycle 0 is left out, because a synchronous reset takes effect only after it."""
-        return any(not reset.asynchronous for reset in self.resets)
+        return cell.undefined and any(not reset.asynchronous for reset in self.netlist.resets)
 
     def text(self, goals: Iterable[Goal], *, cover: bool = False) -> str:
         """RTLIL with `goals` as assertions, or as cover points of what must not happen."""
         lines = [self.netlist.head]
-        lines += [_reset(index, reset) for index, reset in enumerate(self.resets)]
+        lines += [_reset(index, reset) for index, reset in enumerate(self.netlist.resets)]
         lines += [self._assume(index, cell) for index, cell in enumerate(self.assumes)]
         lines.append(_not("of_later", "\\of_first"))
         lines += [self._goal(goal, cover) for goal in goals]
@@ -65,7 +63,7 @@ class Model:
         happens = self._happens(goal)
         if not cover and goal.aim is Aim.HOLDS:
             assert cell is not None
-            mask = self._masked(name, cell.enable)
+            mask = self._masked(name, cell)
             return mask + self._property(name, "assert", cell.condition, f"\\{name}_on", cell)
         if cover:
             return happens + self._property(name, "cover", f"\\{name}_happens", "1'1", cell)
@@ -79,7 +77,7 @@ class Model:
             return self._reached(f"{name}_happens")
         if goal.aim is Aim.ALIVE or cell is None:
             return f"  wire \\{name}_happens\n  connect \\{name}_happens \\of_later\n"
-        mask = self._masked(name, cell.enable)
+        mask = self._masked(name, cell)
         if goal.aim is Aim.NEVER_ENABLED:
             return f"{mask}  wire \\{name}_happens\n  connect \\{name}_happens \\{name}_on\n"
         condition, extra = cell.condition, ""
@@ -99,9 +97,9 @@ class Model:
             f"  wire \\{name}\n  connect \\{name} \\of_age [{width - 1}]\n"
         )
 
-    def _masked(self, name: str, enable: str) -> str:
-        later = "\\of_later" if self.skips_first else "1'1"
-        return _and(f"{name}_on", enable, later)
+    def _masked(self, name: str, cell: Cell) -> str:
+        later = "\\of_later" if self.skips_first(cell) else "1'1"
+        return _and(f"{name}_on", cell.enable, later)
 
     def _property(
         self, name: str, kind: str, condition: str, enable: str, cell: Cell | None
@@ -122,8 +120,8 @@ class Model:
         )
 
 
-def build(netlist: Netlist, top: str, resets: Iterable[Reset], depth: int) -> Model:
-    """The model of `netlist`, in which `resets` (inputs of the top) are active in cycle 0.
+def build(netlist: Netlist, top: str, depth: int) -> Model:
+    """The model of `netlist`, in which its resets are active in cycle 0.
 
     Its horizon is the last of `depth` cycles: what the goal LONG asks for.
 
@@ -133,7 +131,7 @@ def build(netlist: Netlist, top: str, resets: Iterable[Reset], depth: int) -> Mo
     if odd:
         raise CheckFailedToRun(f"'{odd[0].kind}' properties are not supported ({odd[0].name})")
     assumes = tuple(cell for cell in netlist.cells if cell.kind == "assume")
-    return Model(netlist, top, assumes, tuple(resets), max(1, depth - 1))
+    return Model(netlist, top, assumes, max(1, depth - 1))
 
 
 def _reset(index: int, reset: Reset) -> str:

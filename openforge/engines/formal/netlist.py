@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from openforge.design import Design
-from openforge.engines.formal import division
+from openforge.design import Design, Reset
+from openforge.engines.formal import division, starting
 from openforge.errors import CheckFailedToRun, ToolError
 from openforge.netlist import compare_ports
 from openforge.tools import yosys
@@ -39,6 +39,7 @@ class Cell:
 
     `trigger` is the clock and its polarity; empty for a property that holds at every time.
     `constant`: written so that it is true by itself, before anything is known of the design.
+    `undefined`: of cycle 0 it says nothing before a synchronous reset has acted.
     """
 
     name: str
@@ -51,14 +52,19 @@ class Cell:
     trigger: str
     polarity: str
     constant: bool = False
+    undefined: bool = False
 
 
 @dataclass(frozen=True)
 class Netlist:
-    """`head` + property cells + ``end`` is the model. `clock` is None without registers."""
+    """`head` + property cells + ``end`` is the model. `clock` is None without registers.
+
+    `resets` are inputs that are active in cycle 0.
+    """
 
     head: str
     cells: tuple[Cell, ...]
+    resets: tuple[Reset, ...]
     multiclock: bool
     clock: str | None
 
@@ -97,9 +103,11 @@ def _parse(design: Design, work: Path) -> Netlist:
     module = tree["modules"][design.top]
     _refuse_black_boxes(module, design, work)
     head, cells = _split(text, work)
-    cells = _mark_constants(cells, work)
+    unsaid = set(starting.undefined(module))
+    cells = tuple(replace(c, undefined=c.name in unsaid) for c in _mark_constants(cells, work))
     clock, multiclock = _clocking(module)
-    return Netlist(division.free(_first_cycle(head)), cells, multiclock, clock)
+    head = division.free(_first_cycle(head))
+    return Netlist(head, cells, starting.resets(design, module), multiclock, clock)
 
 
 def _refuse_black_boxes(module: dict[str, Any], design: Design, work: Path) -> None:
