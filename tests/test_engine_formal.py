@@ -73,6 +73,8 @@ def test_a_planted_fault_is_found_replayed_and_shown(tmp_path):
     (found,) = [f for f in result.findings if f.rule == "property-failed"]
     assert found.location.line == 6
     assert "assert (q < 10)" in found.excerpt
+    assert found.evidence == ("artifacts/counterexamples/a_range.fst",)
+    assert (folder.path / found.evidence[0]).is_file()
 
 
 def test_a_condition_that_never_holds_is_vacuous(tmp_path):

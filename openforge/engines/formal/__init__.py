@@ -188,5 +188,5 @@ def _finding(entry: Judged) -> Finding:
         location=entry.named.location,
         excerpt=entry.named.excerpt,
         tool=entry.engine,
-        evidence=(entry.waveform,) if entry.waveform else (),
+        evidence=(f"artifacts/{entry.waveform}",) if entry.waveform else (),
     )
