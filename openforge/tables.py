@@ -83,7 +83,9 @@ TABLES: Mapping[str, pa.Schema] = {
             _column("cycle", _INT, "cycle of the violation, from 0, null when there is none"),
             _column("duration_s", _FLOAT, "wall time of that engine, seconds"),
             _column(
-                "waveform", _TEXT, "artifact name of the counterexample, null when there is none"
+                "waveform",
+                _TEXT,
+                "artifact name of the trace that shows it, null when there is none",
             ),
             _column("message", _TEXT, "explanation for the user"),
         ]

@@ -51,10 +51,12 @@ def source(name):
 
 def test_a_true_property_is_proven_and_a_cover_reached(tmp_path):
     """Induction proves the range; the cover point is reached."""
-    result, rows, _ = check(tmp_path, source("formal_counter_good.sv"), top="formal_counter")
+    result, rows, folder = check(tmp_path, source("formal_counter_good.sv"), top="formal_counter")
     assert result.verdict is Verdict.PASSED
     assert rows["a_range"]["status"] == "proven"
     assert (rows["c_top"]["status"], rows["c_top"]["cycle"]) == ("covered", 10)
+    assert "seen again in Yosys' simulator" in rows["c_top"]["message"]
+    assert (folder.artifacts / rows["c_top"]["waveform"]).is_file()
     assert "rst_n is low (active) in cycle 0 and free from then on" in result.assumptions
 
 
@@ -607,3 +609,18 @@ def test_what_depends_on_no_register_is_checked_in_cycle_0(tmp_path):
     assert {name: row["cycle"] for name, row in rows.items()} == {
         "a_a": 0, "a_m": 0, "a_i": 0, "a_r": None
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("engines", ["[smtbmc bitwuzla]", "[abc pdr]"])
+@pytest.mark.parametrize("clocks", ["clk", "clk2"])
+def test_a_reached_cover_has_a_waveform(tmp_path, engines, clocks):
+    """From whichever engine, with one clock or two."""
+    rtl = (
+        "module dut (input logic clk, clk2, output logic [1:0] x, y);\n initial x = 0;\n"
+        f" always @(posedge clk) x <= x + 1;\n always @(posedge {clocks}) y <= x;\n"
+        " always_comb c_y: cover (y == 2 && x == 3);\nendmodule\n"
+    )
+    _, rows, folder = check(tmp_path, rtl, engines=engines)
+    assert rows["c_y"]["status"] == "covered"
+    assert rows["c_y"]["waveform"] == "covers/c_y.fst"
+    assert (folder.artifacts / "covers/c_y.fst").stat().st_size > 0

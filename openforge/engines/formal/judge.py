@@ -67,10 +67,10 @@ def judge(
 ) -> Judged:
     """The verdict of one assertion or cover point.
 
-    Raises CheckFailedToRun when a counterexample cannot be seen again in the simulator.
+    Raises CheckFailedToRun when what an engine found cannot be seen again in the simulator.
     """
     if named.kind == "cover":
-        return _judge_cover(named, reach)
+        return _judge_cover(named, reach, folder)
     constant = vacuity.constant(cell)
     if constant:
         return Judged(named=named, status=Status.VACUOUS, message=constant, engine="yosys")
@@ -90,23 +90,23 @@ def goal_name(named: Named) -> str:
 
 def _failed(named: Named, outcome: Outcome, folder: RunFolder) -> Judged:
     seen = counterexample.replay(goal_name(named), outcome, folder.work)
-    name = folder.keep(seen.waveform, f"counterexamples/{_file_name(named, folder)}.fst")
     return Judged(
         named=named,
         status=Status.FAILED,
         engine=outcome.engine,
         cycle=seen.cycle,
-        waveform=name,
+        waveform=folder.keep(seen.waveform, _artifact("counterexamples", named, folder)),
         duration_s=outcome.duration_s,
         message=f"fails in cycle {seen.cycle}; found by {outcome.engine}, seen again in "
         f"{counterexample.REPLAYED_BY}",
     )
 
 
-def _file_name(named: Named, folder: RunFolder) -> str:
+def _artifact(kind: str, named: Named, folder: RunFolder) -> str:
+    """A name for the waveform of a property that is not taken."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "_", named.name).lstrip(".")[:120] or "property"
-    taken = (folder.artifacts / f"counterexamples/{plain}.fst").exists()
-    return f"{plain}.{named.index}" if taken else plain
+    taken = (folder.artifacts / f"{kind}/{plain}.fst").exists()
+    return f"{kind}/{plain}.{named.index}.fst" if taken else f"{kind}/{plain}.fst"
 
 
 def _held(named: Named, outcome: Outcome, enabled: Outcome | None, unknown: str) -> Judged:
@@ -144,17 +144,20 @@ def _held(named: Named, outcome: Outcome, enabled: Outcome | None, unknown: str)
     return Judged(**about, status=Status.PROVEN, message=f"proven by {how}")
 
 
-def _judge_cover(named: Named, reach: Reach) -> Judged:
+def _judge_cover(named: Named, reach: Reach, folder: RunFolder) -> Judged:
     if reach.contradictory:
         return Judged(named=named, status=Status.UNREACHABLE, message=reach.contradictory)
     outcome = reach.outcomes[vacuity.covered(named.index)]
     about = {"named": named, "engine": outcome.engine, "duration_s": outcome.duration_s}
     if outcome.word is Word.FAILED:
+        seen = counterexample.replay(vacuity.covered(named.index), outcome, folder.work)
         return Judged(
             **about,
             status=Status.COVERED,
-            cycle=outcome.step,
-            message=f"reached in cycle {outcome.step}",
+            cycle=seen.cycle,
+            waveform=folder.keep(seen.waveform, _artifact("covers", named, folder)),
+            message=f"reached in cycle {seen.cycle}; found by {outcome.engine}, seen again in "
+            f"{counterexample.REPLAYED_BY}",
         )
     if outcome.word is Word.PROVEN:
         return Judged(
