@@ -107,7 +107,8 @@ class Fsm(Record):
 class Property(Record):
     """An assertion, assumption or cover point. `problem` says why it cannot be used in a proof.
 
-    `text` is its expression. `silent` says that a simulator goes on when it fails: its else branch reports no error.
+    `text` is its expression. `silent` says that a simulator goes on when it fails: its else branch
+    reports no error.
     """
 
     name: str
