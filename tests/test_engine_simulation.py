@@ -213,9 +213,9 @@ def test_hostile_rtl_touches_nothing(project, tmp_path):
     )
     result = project.check({"testbenches": ["tb/*.py"], "coverage": False}, top="tiny")
     assert not list(tmp_path.rglob("escaped"))
-    (finding,) = result.findings
-    assert finding.rule == "simulator-warning"
-    assert "/etc/passwd" in finding.message and "not found" in finding.message
+    assert result.state is State.ERROR and rules(result) == {"test-crashed", "simulator-warning"}
+    for finding in result.findings:
+        assert "/etc/passwd" in finding.message and "not f" in finding.message
     logs = b"".join(path.read_bytes() for path in project.folder.artifacts.rglob("*.log"))
     assert b"/etc/passwd" in logs and b"root:" not in logs
 
@@ -493,3 +493,30 @@ def test_icarus_uses_a_parameter_or_refuses_it(project):
     for value in ("2+1", "4'b1x"):
         with pytest.raises(DesignError, match=r"takes literals only.*tiny\.LIMIT"):
             only(project, {"tool": "icarus"}, rtl, test, parameters={"LIMIT": value})
+
+
+ROM = """module tiny(input logic clk, output logic [7:0] q);
+  logic [7:0] rom [2];
+  initial $readmemh("FILE", rom);
+  always @(posedge clk) q <= rom[1];
+endmodule
+"""
+
+
+@pytest.mark.parametrize("tool", ["icarus", "verilator"])
+def test_memory_files_of_the_project(project, tool):
+    """A memory is loaded from a file of the project; one that is not there is an error."""
+    needs(tool)
+    test = CLOCKED + "    assert int(dut.q.value) == 0x2a\n"
+    bare(project, test)
+    (project.path / "rtl").mkdir()
+    (project.path / "rtl" / "rom.hex").write_text("11\n2a\n")
+    settings = {"tool": tool, "testbenches": ["tb/test_0.py"], "coverage": False}
+    (project.path / "tiny.sv").write_text(ROM.replace("FILE", "rtl/rom.hex"))
+    result = project.check(settings, top="tiny")
+    assert result.verdict is Verdict.PASSED, result.reason
+    (project.path / "tiny.sv").write_text(ROM.replace("FILE", "rom.hex"))
+    (project.path / "tb" / "test_0.py").write_text(CLOCKED)
+    result = project.check(settings, top="tiny")
+    assert result.state is State.ERROR and "did not find 'rom.hex'" in result.reason
+    assert project.tests()["t", 1]["status"] == "crashed"

@@ -51,3 +51,20 @@ def test_a_warning_is_kept_once():
         "%Warning: a.sv:1: a.a_p: too large",
         "WARNING: b.sv:2: x",
     ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%Warning: rtl/rom.hex:0: $readmem file not found",
+        "ERROR: /p/a.sv:1: $readmemh: Unable to open rtl/rom.hex for reading.",
+    ],
+)
+def test_a_memory_file_that_is_not_there(line):
+    """Both simulators name the file that $readmemh did not find."""
+    assert said(line).missing == "rtl/rom.hex" and said("fine").missing == ""
+
+
+def test_a_system_task_of_icarus_that_fails():
+    """Icarus' errors of its own system tasks are certain, too."""
+    assert said("x ERROR: /p/a.sv:1: $readmemh: Invalid input character: z").reported

@@ -11,7 +11,7 @@ from openforge.config import SimulationSection, resolve_globs
 from openforge.design import Design
 from openforge.engines.simulation.simulators import Simulation
 from openforge.errors import OpenForgeError, ToolError
-from openforge.tools import cocotb, process
+from openforge.tools import cocotb, links, process
 
 FIELD = "verification.simulation.testbenches"
 _NOT_TESTS = ("__init__.py", "conftest.py")
@@ -85,6 +85,7 @@ def discover(
     success.
     """
     work.mkdir(parents=True)
+    links.show(design.project_dir, work, without=("tests.json",))
     ended = process.run(
         simulation.start,
         cwd=work,

@@ -49,13 +49,12 @@ def judge(
     design: Design,
 ) -> Judgement:
     """Judge a run from how it `ended`, what it `said` and what it left in `folder`."""
-    tail = "\n".join(ended.tail)
-    if ended.outcome is Outcome.TIMEOUT:
-        return Judgement(Status.TIMEOUT, f"did not end within {ended.duration_s:.0f} s", tail)
-    if ended.outcome not in (Outcome.EXITED, Outcome.SIGNALLED):
-        return Judgement(Status.CRASHED, f"was ended: {ended.outcome.value} reached", tail)
+    worthless = _without_evidence(ended, said)
+    if worthless:
+        return worthless
     if planned.test is None:
         return _bench(ended, said, design)
+    tail = "\n".join(ended.tail)
     try:
         cases = cocotb.read_results(folder / "results.xml")
     except ToolError as error:
@@ -67,6 +66,22 @@ def judge(
     if not mine or len(mine) != len(cases):
         return Judgement(Status.CRASHED, "results.xml does not tell of this test alone", tail)
     return _python(mine, ended, said, design.project_dir)
+
+
+def _without_evidence(ended: Completed, said: Output) -> Judgement | None:
+    """The judgement of a run that shows nothing, however its test ended; else None."""
+    tail = "\n".join(ended.tail)
+    if ended.outcome is Outcome.TIMEOUT:
+        return Judgement(Status.TIMEOUT, f"did not end within {ended.duration_s:.0f} s", tail)
+    if ended.outcome not in (Outcome.EXITED, Outcome.SIGNALLED):
+        return Judgement(Status.CRASHED, f"was ended: {ended.outcome.value} reached", tail)
+    if said.missing:
+        text = (
+            f"$readmem did not find '{said.missing}', so the memory was never loaded; name the "
+            "file by its path in the project"
+        )
+        return Judgement(Status.CRASHED, text, tail)
+    return None
 
 
 def _python(

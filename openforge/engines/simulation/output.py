@@ -18,6 +18,11 @@ _WARNING = re.compile(r"(?:\[\d+\] )?((?:%Warning|WARNING: ).*)")  # without its
 # Icarus 11 ends what it prints for $error with this line. The indent tells it from a $warning's,
 # and a line break always comes before it, whatever the design has written.
 _REPORT = re.compile(r" {7}Time: \d+ +Scope: \S")
+# Icarus 11 says so of a system task that cannot do its work, without that last line.
+_TASK = re.compile(r"\bERROR: .+?:\d+: \$[a-z]")
+_MISSING = re.compile(
+    r"%Warning: (.+):0: \$readmem file not found|\$readmem[bh]: Unable to open (.+) for reading"
+)
 _FINISHED = ": Verilog $finish"  # Verilator: "- /project/tb.sv:7: Verilog $finish"
 _STOPPED = re.compile(r"\$stop called at")
 _MAX_KEPT = 20
@@ -29,7 +34,8 @@ class Output:
     `errors` are lines that look like a report of a failure, which a Python test could also have
     printed; `reported` says that one of Icarus' is certain (Verilator's change the exit code).
     `finished` is False after the line `unfinished`, which says that ``$finish`` was not reached;
-    `finish` is Verilator's line about the first one that was.
+    `finish` is Verilator's line about the first one that was. `missing` is a file that
+    ``$readmemh`` did not find.
     """
 
     def __init__(self, unfinished: str = "") -> None:
@@ -38,6 +44,7 @@ class Output:
         self.reported = False
         self.finished = True
         self.finish = ""
+        self.missing = ""
         self._unfinished = unfinished
 
     def take(self, line: str) -> None:
@@ -47,8 +54,11 @@ class Output:
         warning = _WARNING.match(line)
         if warning and warning[1] not in self.warnings and len(self.warnings) < _MAX_KEPT:
             self.warnings.append(warning[1])
-        if _REPORT.match(line):
+        if _REPORT.match(line) or _TASK.search(line):
             self.reported = True
+        missing = _MISSING.search(line)
+        if missing:
+            self.missing = missing[1] or missing[2]
         if _FINISHED in line and not self.finish:
             self.finish = line
         if self._unfinished and self._unfinished in line:

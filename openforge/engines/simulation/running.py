@@ -18,10 +18,11 @@ from openforge.engines.simulation.judge import Judgement, Status, judge
 from openforge.engines.simulation.output import Output
 from openforge.errors import ToolError
 from openforge.run_folder import RunFolder
-from openforge.tools import cocotb, process, verilator_coverage
+from openforge.tools import cocotb, links, process, verilator_coverage
 
 MEMORY_BYTES = 2 << 30
 _LOG_BYTES = 64 << 20
+_WRITTEN = ("results.xml", "coverage.dat", "dump.fst")  # what a simulation leaves in its folder
 _SHOWN_LINES = 100
 _KEPT_LOG_BYTES = 1 << 19  # of the beginning and of the end of a test's log
 
@@ -117,6 +118,7 @@ def _run(
     planned: Planned, params: SimulationSection, design: Design, work: Path, *, trace: bool
 ) -> TestRun:
     work.mkdir(parents=True)
+    links.show(design.project_dir, work, without=_WRITTEN)
     simulation = planned.simulation
     said = Output(simulation.unfinished)
     limits = process.Limits(
