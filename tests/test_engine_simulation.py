@@ -106,6 +106,10 @@ def test_all_pass(project):
     ]
     assert "random module with 1" in logs[0] and "random module with 2" in logs[1]
     root = ET.parse(project.folder.artifacts / "coverage.xml").getroot()
+    lines = {row["line"]: row["hits"] for row in project.table("coverage") if row["kind"] == "line"}
+    hit = sum(hits > 0 for hits in lines.values())
+    assert (root.get("lines-covered"), root.get("lines-valid")) == (f"{hit}", f"{len(lines)}")
+    assert result.summary["coverage"]["line"] == int(1000 * hit / len(lines)) / 10
     files = [e.get("filename") for e in root.iter("class")]
     assert files == ["traffic.sv"] and float(root.get("line-rate")) > 0.8
     assert {row["kind"] for row in project.table("coverage")} == {

@@ -96,3 +96,17 @@ def test_percent_is_never_rounded_up():
     """1999 of 2000 is not 100 %; a goal is compared exactly."""
     share = coverage.Share(1999, 2000)
     assert share.percent == 99.9 and not share.reaches(100) and share.reaches(99.95)
+
+
+def test_blocks_become_lines():
+    """Each line of any block or branch counts once; it is hit when one of them was executed."""
+    text = (
+        HEADER
+        + entry(4, f="/p/a.sv", l=3, t="line", S="3-5", page="v_line/m")
+        + entry(0, f="/p/a.sv", l=6, t="line", S="6-7", page="v_line/m")
+        + entry(4, f="/p/a.sv", l=5, n=3, t="branch", o="if", S="5-6", page="v_branch/m")
+        + entry(0, f="/p/a.sv", l=8, n=3, t="branch", o="if", S="9", page="v_branch/m")
+    )
+    lines = coverage.source_lines(verilator_coverage.parse(text))
+    assert {p.line: p.hits for p in lines} == {3: 4, 4: 4, 5: 4, 6: 4, 7: 0, 8: 0, 9: 0}
+    assert {p.kind for p in lines} == {"line"}

@@ -73,10 +73,8 @@ def _files(points: Iterable[Point]) -> dict[str, _File]:
         if point.kind not in ("line", "branch"):
             continue
         file = files.setdefault(point.file, _File())
-        for line in point.lines:
-            file.lines[line] = max(file.lines.get(line, 0), point.hits)
+        file.lines[point.line] = max(file.lines.get(point.line, 0), point.hits)
         if point.kind == "branch":
-            file.lines.setdefault(point.line, 0)
             file.branches.setdefault(point.line, []).append(point.hits > 0)
     return files
 

@@ -38,16 +38,38 @@ def collect(
 ) -> tuple[Point, ...]:
     """The points of all `runs` added up: of `kinds`, and in files of the `project` but `benches`.
 
-    Files become relative to the project.
+    Files become relative to the project, and blocks of lines become lines (`source_lines`).
     """
     root = project.resolve()
-    kept = []
+    own = []
     for point in verilator_coverage.merge(runs):
         file = Path(point.file)
         file = (file if file.is_absolute() else root / file).resolve()
-        if point.kind in kinds and file.is_relative_to(root) and file not in benches:
-            kept.append(replace(point, file=file.relative_to(root).as_posix()))
-    return tuple(kept)
+        if file.is_relative_to(root) and file not in benches:
+            own.append(replace(point, file=file.relative_to(root).as_posix()))
+    lines = source_lines(own) if "line" in kinds else ()
+    kept = [point for point in own if point.kind in kinds and point.kind != "line"]
+    return tuple(sorted([*lines, *kept], key=lambda p: (p.file, p.line, p.column, p.kind, p.name)))
+
+
+def source_lines(points: Iterable[Point]) -> tuple[Point, ...]:
+    """A point for each source line that has a statement, hit when anything on it was executed.
+
+    Verilator's own points of the kind "line" stand for blocks of any length, and leave out the
+    blocks that it reports as branches.
+    """
+    found: dict[tuple[str, int], Point] = {}
+    for point in points:
+        if point.kind not in ("line", "branch"):
+            continue
+        own = (point.line,) if point.kind == "branch" else ()
+        for line in {*point.lines, *own}:
+            known = found.get((point.file, line))
+            hits = max(point.hits, known.hits if known else 0)
+            found[point.file, line] = replace(
+                point, kind="line", line=line, column=0, name="", lines=(line,), hits=hits
+            )
+    return tuple(found.values())
 
 
 def shares(points: Iterable[Point]) -> dict[str, Share]:
