@@ -524,3 +524,24 @@ def test_memory_files_of_the_project(project, tool):
     result = project.check(settings, top="tiny")
     assert result.state is State.ERROR and "did not find 'rom.hex'" in result.reason
     assert project.tests()["t", 1]["status"] == "crashed"
+
+
+def test_a_cover_property_counts_in_each_instance(project):
+    """One of two instances that never sees the event keeps the goal for user points from 100 %."""
+    rtl = """module part(input logic clk, input logic v); c_v: cover property (@(posedge clk) v);
+endmodule
+module tiny(input logic clk, output logic q);
+  initial q = 0;
+  always_ff @(posedge clk) q <= ~q;
+  part u0(.clk, .v(q));
+  part u1(.clk, .v(SECOND));
+endmodule
+"""
+    settings = {"coverage": {"fsm": False}, "coverage_goals": {"user": 100, "line": 100}}
+    for test in (CLOCKED, TINY_BENCH):
+        bad = only(project, settings, rtl.replace("SECOND", "1'b0"), test)
+        assert bad.verdict is Verdict.FAILED and "50.0 % (1 of 2)" in bad.reason
+        names = {r["name"]: r["hits"] > 0 for r in project.table("coverage") if r["kind"] == "user"}
+        assert names == {"u0.c_v": True, "u1.c_v": False}
+        good = only(project, settings, rtl.replace("SECOND", "!q"), test)
+        assert good.verdict is Verdict.PASSED, good.reason

@@ -110,3 +110,28 @@ def test_blocks_become_lines():
     lines = coverage.source_lines(verilator_coverage.parse(text))
     assert {p.line: p.hits for p in lines} == {3: 4, 4: 4, 5: 4, 6: 4, 7: 0, 8: 0, 9: 0}
     assert {p.kind for p in lines} == {"line"}
+
+
+def test_user_points_count_in_each_instance():
+    """A cover property is a point of each instance below the top; in any bench the same one."""
+
+    def run(path, first, second):
+        return HEADER + "".join(
+            entry(hits, f="/p/a.sv", l=line, t=kind, o=name, page=f"v_{kind}/{module}", h=place)
+            for hits, line, kind, name, module, place in (
+                (9, 1, "line", "block", "dut", path),
+                (first, 7, "user", "c_x", "s", f"{path}.u0.c_x"),
+                (second, 7, "user", "c_x", "s", f"{path}.g[1].u.c_x"),
+                (first, 8, "line", "block", "s", f"{path}.u0"),
+                (second, 8, "line", "block", "s", f"{path}.g[1].u"),
+            )
+        )
+
+    runs = [verilator_coverage.parse(text, "dut") for text in (run("dut", 1, 0), run("tb.d", 2, 0))]
+    found = {(p.kind, p.line, p.name): p.hits for p in verilator_coverage.merge(runs)}
+    assert found == {
+        ("line", 1, "block"): 18,
+        ("user", 7, "u0.c_x"): 3,
+        ("user", 7, "g[1].u.c_x"): 0,
+        ("line", 8, "block"): 3,
+    }

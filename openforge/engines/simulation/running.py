@@ -141,7 +141,7 @@ def _run(
     points: tuple[verilator_coverage.Point, ...] = ()
     if simulation.coverage and judgement.status in (Status.PASSED, Status.FAILED):
         try:
-            points = verilator_coverage.read(work / "coverage.dat")
+            points = verilator_coverage.read(work / "coverage.dat", design.top)
         except ToolError as error:
             judgement = Judgement(Status.CRASHED, str(error), "\n".join(ended.tail))
     wave = work / "dump.fst"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from openforge import events
 from openforge.config import SimulationSection
-from openforge.design import Design
+from openforge.design import Design, PropertyKind
 from openforge.engines.simulation.build import build
 from openforge.errors import DesignError, OpenForgeError
 from openforge.tools import cocotb, icarus, process, verilator, verilator_runtime
@@ -52,7 +52,7 @@ def for_python(params: SimulationSection, design: Design, work: Path, jobs: int)
     executable = build(
         model, work / "model", project=design.project_dir, jobs=jobs, link=cocotb.link_words()
     )
-    return _verilated(model, executable)
+    return _verilated(model, executable, design)
 
 
 def for_bench(
@@ -71,18 +71,22 @@ def for_bench(
         vpi=False,
     )
     executable = build(model, out, project=design.project_dir, jobs=jobs)
-    return _verilated(model, executable)
+    return _verilated(model, executable, design)
 
 
 def _sources(design: Design) -> tuple[Path, ...]:
     return tuple(source.path for source in design.sources)
 
 
-def _verilated(model: verilator.Model, executable: Path) -> Simulation:
-    coverage = ("+verilator+coverage+file+coverage.dat",) if model.coverage else ()
+def _verilated(model: verilator.Model, executable: Path, design: Design) -> Simulation:
+    words = ["+verilator+coverage+file+coverage.dat"] if model.coverage else []
+    # Cover properties count in each instance; the file is that much longer, so only if there are.
+    covers = any(found.kind is PropertyKind.COVER for found in design.properties)
+    if "user" in model.coverage and covers:
+        words.append("--coverage-per-instance")
     return Simulation(
         top=model.top,
-        start=(executable, *coverage),
+        start=(executable, *words),
         trace=("--trace",),
         readable=(executable.parent,),
         coverage=bool(model.coverage),

@@ -11,17 +11,23 @@
 #endif
 
 static VerilatedFstC* wave = nullptr;
+static bool perInstance = false;
 
 static void wrap_up(void*) {  // also called on the way out of a failed assertion
     if (wave) wave->close();
 #if VM_COVERAGE
+    Verilated::threadContextp()->coveragep()->forcePerInstance(perInstance);
     VerilatedCov::write();
 #endif
 }
 
 int main(int argc, char** argv) {
     bool trace = false;
-    for (int i = 1; i < argc; i++) trace = trace || std::string(argv[i]) == "--trace";
+    for (int i = 1; i < argc; i++) {
+        const std::string word{argv[i]};
+        trace = trace || word == "--trace";
+        perInstance = perInstance || word == "--coverage-per-instance";
+    }
     const std::unique_ptr<VerilatedContext> context{new VerilatedContext};
     Verilated::threadContextp(context.get());
     context->traceEverOn(true);
