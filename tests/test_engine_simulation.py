@@ -153,6 +153,9 @@ def test_failures(project):
     assert any("YELLOW -> RED" in message for message in missing)
     assert {"coverage-goal", "test-failed", "fsm-state"} <= rules(result)
     assert result.summary["coverage"]["fsm"] < 100 and "goal is 100 %" in result.reason
+    assert (
+        result.reason.startswith("2 tests failed: ") and "5 test runs, seed 1," in result.bounds[0]
+    )
 
 
 def test_failing_test_gets_its_waveform_without_fsm_coverage(project):
@@ -252,6 +255,12 @@ def test_modules_without_tests(project):
     (project.path / "tb" / "test_0.py").write_text("import cocotb\ndef broken(:\n")
     with pytest.raises(ToolError, match="SyntaxError"):
         project.check({"testbenches": ["tb/test_0.py"]}, top="tiny")
+    (project.path / "tb" / "helper.py").write_text("import cocotb\n1 / 0\n")
+    (project.path / "tb" / "test_0.py").write_text("import helper\n")
+    with pytest.raises(ToolError, match="division by zero") as told:
+        project.check({"testbenches": ["tb/test_0.py"]}, top="tiny")
+    frames = [line for line in str(told.value).splitlines() if line.startswith("  File ")]
+    assert len(frames) == 2 and "test_0.py" in frames[0] and "helper.py" in frames[1]
     (project.path / "tb" / "test_0.py").write_text("raise SystemExit(0)\n")
     with pytest.raises(ToolError, match="SystemExit"):
         project.check({"testbenches": ["tb/test_0.py"]}, top="tiny")

@@ -26,7 +26,8 @@ def test_captured_file():
     assert (user.file, user.line, user.name, user.hits) == ("/project/s.sv", 4, "c_three", 1)
     rising = next(p for p in points if p.name == "clk:0->1")
     assert (rising.line, rising.module, rising.hits) == (1, "s", 8)
-    assert coverage.cycles(points, ["clk"]) == 8 and coverage.cycles(points, ["nix"]) is None
+    assert coverage.cycles(points, ["clk"], "s") == 8
+    assert coverage.cycles(points, ["nix"], "s") is coverage.cycles(points, ["clk"], "t") is None
 
 
 def test_lines_and_escapes():

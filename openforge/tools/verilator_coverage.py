@@ -112,7 +112,8 @@ def _name(keys: dict[str, str], tops: Collection[str]) -> str:
     own, path = keys.get("o", ""), keys.get("h", "")
     if keys["t"] != "user" or not tops:
         return own
-    above = next((name for name in tops if path.startswith(f"{name}.") or path == name), "")
+    outermost = sorted(tops, key=len)
+    above = next((name for name in outermost if f"{path}.".startswith(f"{name}.")), "")
     below = path.removeprefix(above).removeprefix(".").removesuffix(own).removesuffix(".")
     return f"{below}.{own}" if below else own
 

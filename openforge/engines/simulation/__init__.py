@@ -136,7 +136,7 @@ def _report(
         findings=findings,
         problems=problems,
         assumptions=uncounted.assumptions(design, points, kinds) if points else (),
-        cycles=coverage.cycles(points, design.clocks),
+        cycles=coverage.cycles(points, design.clocks, design.top),
     )
 
 

@@ -81,10 +81,14 @@ def shares(points: Iterable[Point]) -> dict[str, Share]:
     return total
 
 
-def cycles(points: Iterable[Point], clocks: Iterable[str]) -> int | None:
-    """How often the first of `clocks` rose, over all runs; None when that was not counted."""
+def cycles(points: Iterable[Point], clocks: Iterable[str], top: str) -> int | None:
+    """How often the first of `clocks` rose, over all runs; None when that was not counted.
+
+    Clocks are ports of `top`; a port of the same name below may have risen in many instances.
+    """
     names = {f"{clock}:0->1" for clock in clocks}
-    counts = [p.hits for p in points if p.kind == "toggle" and p.name in names]
+    toggles = (p for p in points if p.kind == "toggle" and p.name in names)
+    counts = [p.hits for p in toggles if p.module == top or p.module.startswith(f"{top}__")]
     return max(counts) if counts else None
 
 

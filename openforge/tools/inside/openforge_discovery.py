@@ -25,6 +25,18 @@ def _tests(module: str) -> "list[Test]":
     return found
 
 
+def _traceback(error: BaseException) -> str:
+    """The traceback of `error` with frames of the user's folders only."""
+    *folders, _own = os.environ["PYTHONPATH"].split(os.pathsep)
+    whole = traceback.TracebackException.from_exception(error)
+    link: traceback.TracebackException | None = whole
+    while link is not None:
+        own = [f for f in link.stack if any(Path(f.filename).is_relative_to(d) for d in folders)]
+        link.stack = traceback.StackSummary.from_list(own)
+        link = link.__cause__ or link.__context__
+    return "".join(whole.format())
+
+
 def _list() -> None:
     answer: dict[str, object]
     try:
@@ -36,7 +48,7 @@ def _list() -> None:
             ]
         }
     except BaseException as error:  # a test module may raise anything, also SystemExit
-        answer = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        answer = {"error": f"{type(error).__name__}: {error}", "traceback": _traceback(error)}
     Path("tests.json").write_text(json.dumps(answer), encoding="utf-8")
 
 
