@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
@@ -22,3 +23,9 @@ def plain(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 test``, ``2 tests``, ``1,000 tests``: `noun` forms its plural with an s."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of `names`, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -14,8 +14,8 @@ from openforge.engines.simulation import goals
 from openforge.engines.simulation.coverage import Share
 from openforge.engines.simulation.judge import Status
 from openforge.engines.simulation.running import TestRun
-from openforge.engines.simulation.wording import count, some
 from openforge.model import Finding, Level, Metric, Result, Stage, State, Verdict
+from openforge.plain import counted, some
 
 _MAX_WARNINGS = 50
 _BROKEN = (Status.TIMEOUT, Status.CRASHED)
@@ -137,14 +137,14 @@ def _verdict(
     broken = [run for run in runs if run.status in _BROKEN]
     if broken:
         names = [f"{run.planned}: {run.status}: {run.judgement.message}" for run in broken]
-        text = f"{count(len(broken), 'test')} did not run to the end: {some(names)}"
+        text = f"{counted(len(broken), 'test')} did not run to the end: {some(names)}"
         return State.ERROR, None, text
     if unmeasured:
         return State.ERROR, None, "; ".join(unmeasured)
     reasons = []
     if counts[Status.FAILED]:
         names = [str(run.planned) for run in runs if run.status is Status.FAILED]
-        reasons.append(f"{count(len(names), 'test')} failed: {some(names)}")
+        reasons.append(f"{counted(len(names), 'test')} failed: {some(names)}")
     if missed:
         reasons.append("; ".join(finding.message for finding in missed))
     if reasons:
@@ -163,8 +163,8 @@ def _bound(params: SimulationSection, runs: Sequence[TestRun], cycles: int | Non
     seeds = f"seed {params.seed}"
     if params.seeds > 1:
         seeds = f"seeds {params.seed}..{params.seed + params.seeds - 1}"
-    length = f", {count(cycles, 'clock cycle')} in all" if cycles is not None else ""
-    return f"{count(len(ran), 'test run')}, {seeds}{length}"
+    length = f", {counted(cycles, 'clock cycle')} in all" if cycles is not None else ""
+    return f"{counted(len(ran), 'test run')}, {seeds}{length}"
 
 
 def _assumptions(
@@ -184,7 +184,7 @@ def _assumptions(
             + some(silent)
         )
     skipped = sum(run.status is Status.SKIPPED for run in runs)
-    return (*found, f"skipped: {count(skipped, 'test')}") if skipped else tuple(found)
+    return (*found, f"skipped: {counted(skipped, 'test')}") if skipped else tuple(found)
 
 
 def _metrics(

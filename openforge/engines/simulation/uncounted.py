@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from openforge.design import Design
-from openforge.engines.simulation.wording import some
+from openforge.plain import some
 from openforge.tools import verilator
 from openforge.tools.verilator_coverage import Point
 
