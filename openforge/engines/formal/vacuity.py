@@ -40,8 +40,8 @@ class Reach:
 
     @property
     def bound(self) -> str:
-        """For how long the assumptions were seen to hold, "" if there are none to break."""
-        if LONG.name not in self.outcomes:
+        """For how long assumptions were seen to hold, "" if there are none or no run was seen."""
+        if LONG.name not in self.outcomes or self.unknown:
             return ""
         seen = self.outcomes[LONG.name]
         for_long = (
