@@ -554,3 +554,10 @@ endmodule
         assert names == {"u0.c_v": True, "u1.c_v": False}
         good = only(project, settings, rtl.replace("SECOND", "!q"), test)
         assert good.verdict is Verdict.PASSED, good.reason
+
+
+def test_a_finish_that_cannot_be_read_passes_no_bench(project):
+    """Where so much is written to a line that Verilator's word of $finish is lost, it is told."""
+    bench = TINY_BENCH.replace("$finish", 'repeat (9000) $write("0123456789"); $finish')
+    result = only(project, {}, test=bench)
+    assert result.state is State.ERROR and "which $finish" in result.reason

@@ -135,7 +135,7 @@ def _report(
         shares=shares,
         findings=findings,
         problems=problems,
-        assumptions=uncounted.assumptions(design, points, kinds) if points else (),
+        assumptions=uncounted.assumptions(design, points, kinds),
         cycles=coverage.cycles(points, design.clocks, design.top),
     )
 

@@ -53,7 +53,7 @@ def judge(
     if worthless:
         return worthless
     if planned.test is None:
-        return _bench(ended, said, design)
+        return _bench(planned, ended, said, design)
     tail = "\n".join(ended.tail)
     try:
         cases = cocotb.read_results(folder / "results.xml")
@@ -109,7 +109,7 @@ def _python(
     return Judgement(status, worst.message, sim_time_ns=time)
 
 
-def _bench(ended: Completed, said: Output, design: Design) -> Judgement:
+def _bench(planned: Planned, ended: Completed, said: Output, design: Design) -> Judgement:
     tail = "\n".join(ended.tail)
     if said.reported or said.errors:
         return _simulator_error(said, tail, design.project_dir, None)
@@ -124,6 +124,9 @@ def _bench(ended: Completed, said: Output, design: Design) -> Judgement:
             name = source.path.relative_to(design.project_dir).as_posix()
             text = f"the design ended the simulation, by $finish in {name}, before the bench did"
             return Judgement(Status.FAILED, text, tail, Location(file=name))
+    if planned.simulation.names_finish and not said.finish:
+        text = "the output does not say which $finish was reached; end its lines, which may be long"
+        return Judgement(Status.CRASHED, text, tail)
     return Judgement(Status.PASSED)
 
 

@@ -20,7 +20,8 @@ class Simulation:
     """A program that simulates. `start` and `trace` are words of its command line.
 
     `coverage` says whether a run leaves ``coverage.dat``; `unfinished` is a text in the output of
-    every run that ended without ``$finish``, "" where the exit code says so.
+    every run that ended without ``$finish``, "" where the exit code says so. `names_finish` says
+    whether the output names the place of the ``$finish`` that ended a run.
     """
 
     top: str
@@ -29,11 +30,13 @@ class Simulation:
     readable: tuple[Path, ...]
     coverage: bool
     unfinished: str = ""
+    names_finish: bool = False
 
 
 def kinds(params: SimulationSection) -> frozenset[str]:
-    """The kinds of coverage that are to be measured by Verilator itself."""
-    return frozenset(k for k in verilator.COVERAGE_SWITCHES if getattr(params.coverage, k))
+    """The kinds of coverage that are to be measured by Verilator itself; Icarus has none."""
+    wanted = (kind for kind in verilator.COVERAGE_SWITCHES if getattr(params.coverage, kind))
+    return frozenset(wanted if params.tool == "verilator" else ())
 
 
 def for_python(params: SimulationSection, design: Design, work: Path, jobs: int) -> Simulation:
@@ -90,6 +93,7 @@ def _verilated(model: verilator.Model, executable: Path, design: Design) -> Simu
         trace=("--trace",),
         readable=(executable.parent,),
         coverage=bool(model.coverage),
+        names_finish=True,
     )
 
 

@@ -20,7 +20,7 @@ def assumptions(design: Design, points: Sequence[Point], kinds: Iterable[str]) -
     off = list(_switched_off(design))
     if off and kinds:
         found.append(f"coverage leaves out the regions that are marked coverage_off: {some(off)}")
-    registers = registers_left_out(design, points) if "toggle" in kinds else []
+    registers = registers_left_out(design, points) if "toggle" in kinds and points else []
     if registers:
         found.append(
             f"toggle coverage leaves out {some(registers)}: Verilator counts packed types and "
