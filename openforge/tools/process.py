@@ -230,10 +230,13 @@ class _Reader:
             self._rest = b""
 
     def _emit(self, line: bytes) -> None:
-        text = line[:_LINE_BYTES].decode("utf-8", "replace").rstrip("\r")
-        self.tail.append(text)
-        if self._on_line:
-            self._on_line(text)
+        """Pass a line on, one that is too long in pieces: what is cut off could be an error."""
+        for start in range(0, max(len(line), 1), _LINE_BYTES):
+            piece = line[start : start + _LINE_BYTES]
+            text = piece.decode("utf-8", "replace").rstrip("\r")
+            self.tail.append(text)
+            if self._on_line:
+                self._on_line(text)
 
 
 def _follow(process: subprocess.Popen[bytes], watch: _Watch, reader: _Reader) -> Outcome:
