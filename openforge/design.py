@@ -167,9 +167,10 @@ def load(project_dir: Path, config: Config, extra_sources: Sequence[Path] = ()) 
     nothing, DesignError when there is no such top module or parameter or a file is not a text.
     """
     project = project_dir.resolve()
-    sources = resolve_globs(
+    named = resolve_globs(
         project, config.design.sources, field="design.sources", exclude=config.design.exclude
     )
+    sources = tuple(path.resolve() for path in named)  # tools name what a link leads to
     extra = tuple(dict.fromkeys(p.absolute() for p in extra_sources if p not in sources))
     files = Files(project, sources, extra, design_files.folders(project, config.design.includes))
     request = _request(files, config)

@@ -624,3 +624,24 @@ def test_a_reached_cover_has_a_waveform(tmp_path, engines, clocks):
     assert rows["c_y"]["status"] == "covered"
     assert rows["c_y"]["waveform"] == "covers/c_y.fst"
     assert (folder.artifacts / "covers/c_y.fst").stat().st_size > 0
+
+
+def test_files_that_are_links_are_like_others(tmp_path):
+    """A source and a property file that are links inside the project are read and matched."""
+    project, folder = tmp_path / "p", RunFolder.create(tmp_path / "formal.tmp")
+    (project / "shared").mkdir(parents=True)
+    (project / "shared" / "dut.sv").write_text(body(f"{REG}q + 1;"))
+    (project / "shared" / "props.sv").write_text(
+        "module props(input logic clk, input logic [3:0] q);\n"
+        "always @(posedge clk) low: assert (q < 3);\nendmodule\n"
+        "bind dut props u_props (.*);\n"
+    )
+    for name in ("dut.sv", "props.sv"):
+        (project / name).symlink_to(f"shared/{name}")
+    (project / "openforge.yaml").write_text(
+        "project: {name: p, top_module: dut}\ndesign: {sources: [dut.sv]}\n"
+        "verification: {formal: {properties: [props.sv], depth: 8, timeout_seconds: 60}}\n"
+    )
+    settings = config.load(project, {})
+    result = formal.run(settings.verification.formal, design.load(project, settings), folder)
+    assert result.verdict is Verdict.FAILED
