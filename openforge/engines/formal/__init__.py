@@ -33,8 +33,8 @@ def run(params: FormalSection, design: Design, folder: RunFolder) -> Result:
     for engine in params.engines:
         program(engine.split()[1] if engine.startswith("smtbmc") else "abc")
     field = "verification.formal.properties"
-    named = resolve_globs(design.project_dir, params.properties, field=field)
-    files = tuple(path.resolve() for path in named)  # slang and Yosys name what a link leads to
+    listed = resolve_globs(design.project_dir, params.properties, field=field)
+    files = tuple(path.resolve() for path in listed)  # slang and Yosys name what a link leads to
     whole = designs.load(design.project_dir, design.config, extra_sources=files)
     whole.require_elaborated()
     properties.require_usable(whole, files)
