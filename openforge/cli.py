@@ -86,6 +86,9 @@ def run(  # noqa: PLR0917  (options of a command)
     workspace: WorkspaceOption = None,
 ) -> None:
     """Verify a project. Exit code: 0 passed, 1 failed, 2 inconclusive, 3 error, 130 interrupted."""
+    from openforge.kernel import fork_server
+
+    fork_server.warm()  # it starts while the rest is imported
     from openforge import cli_run
 
     status = cli_run.run(

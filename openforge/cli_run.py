@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import signal
 import threading
@@ -17,7 +18,7 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
-from openforge import cli_show, config, jobs, report, results
+from openforge import cli_show, config, jobs, results
 from openforge.errors import OpenForgeError
 from openforge.event_log import Event
 from openforge.record import JobRecord
@@ -46,8 +47,11 @@ def run(
     job = jobs.submit(workspace, project.absolute(), stages, overrides)
     console.print(f"[bold]{escape(job.file.project)}[/]  {job.id}")
     progress = Progress(job, console)
+    threading.Thread(target=importlib.import_module, args=["openforge.report"], daemon=True).start()
     with _interruptible() as cancel, progress:
         job = jobs.run(job, workers=workers, on_event=progress.take, cancel=cancel)
+    from openforge import report  # slow to import, so that was done while tools were running
+
     page = job.path / "report.html"
     page.write_bytes(report.report(job, report.Format.HTML))
     try:

@@ -17,6 +17,7 @@ from openforge import checks, config, resources, runner, snapshot
 from openforge.check import Check
 from openforge.errors import OpenForgeError
 from openforge.event_log import Event, EventLog
+from openforge.kernel import fork_server
 from openforge.model import Result, Stage, State, Verdict, status_of
 from openforge.record import CANCEL_FILE, PROJECT, JobFile, JobRecord, read_job
 from openforge.run_folder import SUFFIX, RunFolder
@@ -81,7 +82,7 @@ def run(
     `openforge cancel` in another process, stops it. Raises OpenForgeError when the job is being
     run already, and OSError when its folder cannot be written; the record then says ``error``.
     """
-    runner.warm()
+    fork_server.warm()
     cores = len(os.sched_getaffinity(0))
     workers = workers or cores
     stop = cancel or threading.Event()
@@ -90,9 +91,8 @@ def run(
         write_job(job.path, file)
         log = EventLog(on_event)
         todo = [checks.find(name) for name in file.checks]
-        share = max(1, cores // min(workers, max(1, len(todo))))
         with ThreadPoolExecutor(workers, thread_name_prefix="check") as pool:
-            problem = _await([pool.submit(_check, job, c, log, stop, share) for c in todo], stop)
+            problem = _await([pool.submit(_check, job, c, log, stop) for c in todo], stop)
         if problem:
             end = {"state": State.ERROR, "finished_at": _now(), "error": str(problem)}
             with contextlib.suppress(OSError):  # a full disk; without it, the lock tells
@@ -116,9 +116,7 @@ def _await(futures: Sequence[Future[None]], stop: threading.Event) -> BaseExcept
     return first
 
 
-def _check(
-    job: JobRecord, check: Check, log: EventLog, cancel: threading.Event, cores: int
-) -> None:
+def _check(job: JobRecord, check: Check, log: EventLog, cancel: threading.Event) -> None:
     """Run one check's notebook and seal its folder."""
     if cancel.is_set():
         return
@@ -133,7 +131,7 @@ def _check(
                 parameters={"project_dir": f"../{PROJECT}", "overrides": job.file.overrides},
                 cwd=folder.path,
                 timeout_s=CHECK_TIMEOUT_S,
-                env={checks.RUN_DIR: str(folder.path), "OPENFORGE_JOBS": str(cores)},
+                env={checks.RUN_DIR: str(folder.path)},
             ),
             on_event=emit,
             cancel=cancel,

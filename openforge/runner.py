@@ -47,7 +47,6 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
 _GRACE_S = 3.0
 _POLL_S = 0.05
-_FORCE_PLAIN = "OPENFORGE_KERNEL"
 
 
 class Ending(StrEnum):
@@ -102,12 +101,6 @@ def execute(
         with _event_loop():
             error = _papermill(execution, run, env)
     return Outcome(run.ending(error), _explain(run, error), time.monotonic() - started)
-
-
-def warm() -> None:
-    """Start the zygote in the background, so that the first check does not wait for it."""
-    if _forks_wanted():
-        threading.Thread(target=_start_quietly, name="warm", daemon=True).start()
 
 
 def kernel_kind() -> str:
@@ -214,23 +207,12 @@ def _explain(run: _Run, error: BaseException | None) -> str:
     return ""
 
 
-def _forks_wanted() -> bool:
-    return os.environ.get(_FORCE_PLAIN) != "plain"
-
-
 def _can_fork() -> bool:
-    if not _forks_wanted():
-        return False
     try:
         ForkServer.shared()
     except ForkUnavailable:
         return False
     return True
-
-
-def _start_quietly() -> None:
-    with contextlib.suppress(ForkUnavailable):  # the first check will find out, and say so
-        ForkServer.shared()
 
 
 class _NotebookClient(PapermillNotebookClient):

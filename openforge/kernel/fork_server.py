@@ -42,6 +42,7 @@ _ONE_THREAD = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 _START_TIMEOUT_S = 60.0
+_KIND = "OPENFORGE_KERNEL"
 
 
 class ForkUnavailable(Exception):
@@ -57,6 +58,8 @@ class ForkServer:
     @classmethod
     def shared(cls) -> ForkServer:
         """The zygote of this process. Raises ForkUnavailable where there can be none."""
+        if os.environ.get(_KIND) == "plain":
+            raise ForkUnavailable(f"{_KIND}=plain")
         with cls._making:
             if cls._shared is None or not cls._shared.alive:
                 cls._shared = cls()
@@ -152,6 +155,16 @@ class ForkServer:
                     self._exits[said["exit"]] = said["code"]
                 self._changed.notify_all()
         self.process.wait()
+
+
+def warm() -> None:
+    """Start the shared zygote in the background, so that the first check does not wait for it."""
+
+    def start() -> None:
+        with contextlib.suppress(ForkUnavailable):  # the first check will find out, and say so
+            ForkServer.shared()
+
+    threading.Thread(target=start, name="warm", daemon=True).start()
 
 
 class ForkedProcess:
