@@ -65,8 +65,8 @@ def test_errors():
 def test_runtime_objects_are_built_once(tmp_path):
     """The second call finds the objects of the first, and leaves nothing else behind."""
     needs("verilator", "c++")
-    first = verilator_runtime.objects(jobs=2, log=tmp_path / "a.log")
-    stamps = [path.stat().st_mtime_ns for path in first]
-    assert verilator_runtime.objects(jobs=2, log=tmp_path / "b.log") == first
-    assert [path.stat().st_mtime_ns for path in first] == stamps
-    assert not [p for p in first[0].parent.parent.iterdir() if p.name.startswith(".")]
+    first = verilator_runtime.runtime(jobs=2, log=tmp_path / "a.log")
+    stamps = [path.stat().st_mtime_ns for path in first.objects]
+    assert verilator_runtime.runtime(jobs=2, log=tmp_path / "b.log") == first
+    assert [path.stat().st_mtime_ns for path in first.objects] == stamps
+    assert not [p for p in first.header.parent.parent.iterdir() if p.name.startswith(".")]

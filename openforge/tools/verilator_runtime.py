@@ -1,4 +1,4 @@
-"""Verilator's run-time library as objects in a cache: compiling it is most of a model's build.
+"""Verilator's run-time library, compiled, in a cache: else it would be most of a model's build.
 
 The cache is trusted by every later build, so nothing of a user's takes part in filling it: its
 inputs are files of the installed packages, compiled in a sandboxed call of its own that can write
@@ -11,8 +11,9 @@ import hashlib
 import importlib.metadata
 import shutil
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from openforge import events
@@ -33,10 +34,34 @@ _NAMES = (
     "verilated_random",
     "verilated_probdist",
 )
+LEVELS = ("-O0", "-O1")
+_HEADER = "model.h"
+_INCLUDES = "".join(
+    f'#include "{name}.h"\n'
+    for name in (
+        "verilated",
+        "verilated_cov",
+        "verilated_fst_c",
+        "verilated_timing",
+        "verilated_vpi",
+    )
+)
 _LIMITS = process.Limits(timeout_s=600, memory_bytes=4 << 30)
 
 
-def flags(*, coverage: bool) -> list[str]:
+@dataclass(frozen=True)
+class Runtime:
+    """The object files, and the header that every file of a model is compiled with.
+
+    The header is compiled, too, for each level of optimisation in `LEVELS`: parsing it takes longer
+    than most models.
+    """
+
+    objects: tuple[Path, ...]
+    header: Path
+
+
+def flags() -> list[str]:
     """The compiler flags that the run-time library and every model must share."""
     include = verilator.root() / "include"
     return [
@@ -45,7 +70,7 @@ def flags(*, coverage: bool) -> list[str]:
         f"-I{include}",
         f"-I{include / 'vltstd'}",
         "-DVERILATOR=1",
-        f"-DVM_COVERAGE={int(coverage)}",
+        "-DVM_COVERAGE=1",
         "-DVM_SC=0",
         "-DVM_TIMING=1",
         "-DVM_TRACE=1",
@@ -57,26 +82,27 @@ def flags(*, coverage: bool) -> list[str]:
     ]
 
 
-def objects(*, jobs: int, log: Path) -> tuple[Path, ...]:
-    """The object files of the run-time library, built first if they are not in the cache.
+def runtime(*, jobs: int, log: Path) -> Runtime:
+    """The compiled run-time library, built first if it is not in the cache.
 
-    Takes about ten seconds when it builds. Raises ToolError when the compiler fails.
+    Takes about twenty seconds when it builds. Raises ToolError when the compiler fails.
     """
     sources = tuple(verilator.root() / "include" / f"{name}.cpp" for name in _NAMES)
-    # These files do not look at what is switched on in a model, so one set serves all.
-    switches = ["-O1", *flags(coverage=True)]
+    switches = flags()
     cache = Settings().cache / "verilator"
     folder = cache / _key(switches, sources)
     if not folder.is_dir():
         events.log("Building Verilator's run-time library (once)")
         _fill(folder, sources, switches, jobs=jobs, log=log)
-    return tuple(folder / f"{source.stem}.o" for source in sources)
+    objects = tuple(folder / f"{source.stem}.o" for source in sources)
+    return Runtime(objects, folder / _HEADER)
 
 
 def _key(switches: Iterable[str], sources: Iterable[Path]) -> str:
     """A name for everything that the objects depend on."""
     digest = hashlib.sha256()
     parts = [tool("c++").version() or "", importlib.metadata.version("verilator"), *switches]
+    parts += [_INCLUDES, *LEVELS]
     parts += [f"{path.name}\n{path.read_text()}" for path in sorted(COMPAT.glob("*.h"))]
     parts += [f"{path}\n{path.read_text('utf-8', 'replace')}" for path in sources]
     digest.update("\0".join(parts).encode())
@@ -90,18 +116,24 @@ def _fill(
     scratch = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     scratch.mkdir(parents=True, mode=0o700)
 
-    def compile_one(source: Path) -> None:
+    def compile_one(words: Sequence[str | Path], target: Path) -> None:
         process.run(
-            [program("c++"), *switches, "-c", source, "-o", scratch / f"{source.stem}.o"],
+            [program("c++"), *switches, *words, "-o", target],
             cwd=scratch,
-            log=log.with_name(f"runtime-{source.stem}.log"),
+            log=log.with_name(f"runtime-{target.stem}.log"),
             limits=_LIMITS,
             writable=[scratch],
-        ).expect(f"the C++ compiler, on Verilator's {source.name},")
+        ).expect(f"the C++ compiler, on Verilator's {target.stem},")
 
+    header = scratch / _HEADER
+    header.write_text(_INCLUDES, encoding="utf-8")
+    compiled = scratch / f"{_HEADER}.gch"  # g++ takes the file in it that fits its switches
+    compiled.mkdir()
+    work = [([level, "-x", "c++-header", header], compiled / f"header{level}") for level in LEVELS]
+    work += [(["-O1", "-c", source], scratch / f"{source.stem}.o") for source in sources]
     try:
         with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(compile_one, sources))
+            list(pool.map(lambda words_and_target: compile_one(*words_and_target), work))
         missing = [s.stem for s in sources if not (scratch / f"{s.stem}.o").is_file()]
         if missing:
             raise ToolError(f"the C++ compiler left no object of {', '.join(missing)}", log)

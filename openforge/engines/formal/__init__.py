@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -86,7 +87,10 @@ def _check(
     if provers[0].contradiction is not None and reach.contradiction is None:
         reach = Reach(reach.outcomes, provers[0].contradiction)
     _refuse_contradiction(proofs, provers[0].failed_somewhere)
-    judged = tuple(judge.judge(item, cells[item.index], proofs, reach, folder) for item in asked)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:  # each replays what was found
+        judged = tuple(
+            pool.map(lambda i: judge.judge(i, cells[i.index], proofs, reach, folder), asked)
+        )
     events.progress(len(asked), len(asked), "properties")
     return judged, reach
 

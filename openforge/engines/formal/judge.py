@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -30,6 +31,7 @@ class Status(StrEnum):
 
 BAD = (Status.FAILED, Status.VACUOUS, Status.UNREACHABLE)
 GOOD = (Status.PROVEN, Status.COVERED)
+_NAMING = threading.Lock()  # properties are judged side by side, and may want the same name
 
 
 class Judged(Record):
@@ -95,18 +97,20 @@ def _failed(named: Named, outcome: Outcome, folder: RunFolder) -> Judged:
         status=Status.FAILED,
         engine=outcome.engine,
         cycle=seen.cycle,
-        waveform=folder.keep(seen.waveform, _artifact("counterexamples", named, folder)),
+        waveform=_keep(seen.waveform, "counterexamples", named, folder),
         duration_s=outcome.duration_s,
         message=f"fails in cycle {seen.cycle}; found by {outcome.engine}, seen again in "
         f"{counterexample.REPLAYED_BY}",
     )
 
 
-def _artifact(kind: str, named: Named, folder: RunFolder) -> str:
-    """A name for the waveform of a property that is not taken."""
+def _keep(waveform: Path, kind: str, named: Named, folder: RunFolder) -> str:
+    """Keep the waveform of a property under a name that is not taken."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "_", named.name).lstrip(".")[:120] or "property"
-    taken = (folder.artifacts / f"{kind}/{plain}.fst").exists()
-    return f"{kind}/{plain}.{named.index}.fst" if taken else f"{kind}/{plain}.fst"
+    with _NAMING:
+        taken = (folder.artifacts / f"{kind}/{plain}.fst").exists()
+        name = f"{kind}/{plain}.{named.index}.fst" if taken else f"{kind}/{plain}.fst"
+        return folder.keep(waveform, name)
 
 
 def _held(named: Named, outcome: Outcome, enabled: Outcome | None, unknown: str) -> Judged:
@@ -155,7 +159,7 @@ def _judge_cover(named: Named, reach: Reach, folder: RunFolder) -> Judged:
             **about,
             status=Status.COVERED,
             cycle=seen.cycle,
-            waveform=folder.keep(seen.waveform, _artifact("covers", named, folder)),
+            waveform=_keep(seen.waveform, "covers", named, folder),
             message=f"reached in cycle {seen.cycle}; found by {outcome.engine}, seen again in "
             f"{counterexample.REPLAYED_BY}",
         )

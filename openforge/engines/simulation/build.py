@@ -27,8 +27,8 @@ def build(
     out.mkdir(parents=True)
     _verilate(model, out, project)
     sources = _generated(out)
-    common = verilator_runtime.flags(coverage=bool(model.coverage))
-    runtime = verilator_runtime.objects(jobs=jobs, log=out.parent / "runtime.log")
+    runtime = verilator_runtime.runtime(jobs=jobs, log=out.parent / "runtime.log")
+    common: list[str | Path] = [*verilator_runtime.flags(), "-include", runtime.header]
 
     def compile_one(unit: tuple[Path, str]) -> Path:
         source, level = unit
@@ -38,6 +38,7 @@ def build(
             cwd=out,
             log=out.parent / f"{out.name}-{source.stem}.log",
             limits=_LIMITS,
+            readable=[runtime.header.parent],
             writable=[out],
         ).expect(f"the C++ compiler, on the model's {source.name},")
         return target
@@ -50,11 +51,11 @@ def build(
         compiled = list(pool.map(compile_one, units))
     executable = out / "simulation"
     process.run(
-        [program("c++"), "-o", executable, *compiled, *runtime, *link, "-lpthread"],
+        [program("c++"), "-o", executable, *compiled, *runtime.objects, *link, "-lpthread"],
         cwd=out,
         log=out.parent / f"{out.name}-link.log",
         limits=_LIMITS,
-        readable=sorted({path.parent for path in runtime}),
+        readable=[runtime.header.parent],
         writable=[out],
     ).expect("the linker of the model")
     return executable
