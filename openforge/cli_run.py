@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
-from openforge import cli_show, config, jobs, results
+from openforge import cli_show, config, jobs
 from openforge.errors import OpenForgeError
 from openforge.event_log import Event
 from openforge.record import JobRecord
@@ -47,10 +47,10 @@ def run(
     job = jobs.submit(workspace, project.absolute(), stages, overrides)
     console.print(f"[bold]{escape(job.file.project)}[/]  {job.id}")
     progress = Progress(job, console)
-    threading.Thread(target=importlib.import_module, args=["openforge.report"], daemon=True).start()
+    threading.Thread(target=_import_the_rest, daemon=True).start()
     with _interruptible() as cancel, progress:
         job = jobs.run(job, workers=workers, on_event=progress.take, cancel=cancel)
-    from openforge import report  # slow to import, so that was done while tools were running
+    from openforge import report, results
 
     page = job.path / "report.html"
     page.write_bytes(report.report(job, report.Format.HTML))
@@ -63,6 +63,12 @@ def run(
     else:
         cli_show.job(job)
     return job.status
+
+
+def _import_the_rest() -> None:
+    """What is needed when the checks have ended: slow to import, so that is done while they run."""
+    for name in ("openforge.report", "openforge.results"):
+        importlib.import_module(name)
 
 
 @contextmanager
