@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEBIAN := bubblewrap chromium g++ iverilog make
+DEBIAN := bubblewrap g++ iverilog make
 
 .PHONY: install demo test check format lab clean debian
 
