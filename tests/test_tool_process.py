@@ -1,5 +1,6 @@
 """Running a program: limits, logs, tree kill, sandbox."""
 
+import io
 import sys
 import threading
 import time
@@ -122,6 +123,20 @@ def test_a_long_line_and_binary_output_do_not_hurt(start):
     start("sh", "-c", "head -c 300000 /dev/zero; printf '\\377\\n'", on_line=heard.append)
     assert len(heard) >= 2
     assert all(len(line) <= 1 << 16 for line in heard)
+
+
+@pytest.mark.parametrize("before", [65_500, 65_530, 65_536, 130_000, 131_050])
+@pytest.mark.parametrize("chunk", [1_000, 65_536, 1 << 18])
+def test_what_is_looked_for_is_whole_in_a_piece_of_a_long_line(before, chunk):
+    """Wherever a long line is divided, and however it arrives, no word of it is lost."""
+    heard = []
+    reader = process._Reader(io.BytesIO(), 1 << 30, heard.append)
+    data = b"x" * before + b"%Error: a.sv:3: Assertion failed" + b"y" * 100_000 + b"\nend\n"
+    for start in range(0, len(data), chunk):
+        reader.take(data[start : start + chunk])
+    reader.close()
+    assert any("%Error: a.sv:3: Assertion failed" in line for line in heard)
+    assert heard[-1] == "end"
 
 
 def test_runs_from_several_threads(tmp_path):

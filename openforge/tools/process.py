@@ -23,6 +23,7 @@ _POLL_S = 0.1
 _SHELL_SIGNAL = 128
 _TAIL_LINES = 60
 _LINE_BYTES = 1 << 16
+_OVERLAP_BYTES = 4 << 10
 
 
 class Outcome(StrEnum):
@@ -219,10 +220,11 @@ class _Reader:
             self._sink.flush()  # type: ignore[attr-defined]
         self._written += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > _LINE_BYTES:
-            lines, self._rest = [*lines, self._rest], b""
         for line in lines:
             self._emit(line)
+        if len(self._rest) > _LINE_BYTES:
+            self._emit(self._rest)
+            self._rest = self._rest[-_OVERLAP_BYTES:]
 
     def close(self) -> None:
         if self._rest:
@@ -230,8 +232,11 @@ class _Reader:
             self._rest = b""
 
     def _emit(self, line: bytes) -> None:
-        """Pass a line on, one that is too long in pieces: what is cut off could be an error."""
-        for start in range(0, max(len(line), 1), _LINE_BYTES):
+        """Pass a line on, one that is too long in pieces: what is cut off could be an error.
+
+        Pieces overlap, so that what is looked for is whole in one of them.
+        """
+        for start in range(0, max(len(line) - _OVERLAP_BYTES, 1), _LINE_BYTES - _OVERLAP_BYTES):
             piece = line[start : start + _LINE_BYTES]
             text = piece.decode("utf-8", "replace").rstrip("\r")
             self.tail.append(text)
