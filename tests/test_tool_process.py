@@ -27,8 +27,19 @@ def start(tmp_path):
     return run
 
 
-def running(word):
-    """Processes of this machine with `word` in their command line."""
+def left_running(word):
+    """Processes with `word` in their command line that are still there a little later.
+
+    A killed process is gone when the kernel has come round to it, not when `kill` returns.
+    """
+    for _ in range(50):
+        if not _running(word):
+            return []
+        threading.Event().wait(0.1)
+    return _running(word)
+
+
+def _running(word):
     found = []
     for entry in psutil.process_iter(["cmdline", "status"]):
         line = " ".join(entry.info["cmdline"] or [])
@@ -73,7 +84,7 @@ def test_time_limit_ends_the_whole_tree(start):
     ended = start("sh", "-c", script, limits=Limits(timeout_s=0.4))
     assert ended.outcome is Outcome.TIMEOUT
     assert time.monotonic() - began < 3
-    assert not running("sleep 98761")
+    assert not left_running("sleep 98761")
     with pytest.raises(ToolTimeout):
         ended.expect("it")
 
@@ -81,7 +92,7 @@ def test_time_limit_ends_the_whole_tree(start):
 def test_children_left_behind_are_ended(start):
     """A tool that exits while its children run leaves nothing behind."""
     assert start("sh", "-c", "sleep 98762 >/dev/null 2>&1 & exit 0").ok
-    assert not running("sleep 98762")
+    assert not left_running("sleep 98762")
 
 
 def test_memory_limit(start):
@@ -201,4 +212,4 @@ def test_interrupt_ends_the_tool(start, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         start("sh", "-c", "echo x; sleep 98763", on_line=refuse)
-    assert not running("sleep 98763")
+    assert not left_running("sleep 98763")
