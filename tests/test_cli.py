@@ -246,7 +246,7 @@ def test_stopping_a_run(project, workspace, how):
     job = read_job(workspace.job("last").path)
     assert job.status == "cancelled"
     assert [check.status for check in job.checks] == ["cancelled"]
-    assert not left_running(workspace)
+    assert wait_until(lambda: not left_running(workspace), 20)
 
 
 def test_two_runs_at_once(project, workspace):

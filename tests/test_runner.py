@@ -125,7 +125,7 @@ def test_cancel_interrupts_a_tool(run):
         cancel_on="GO",
     )
     assert done.outcome.ending is Ending.CANCELLED
-    assert not alive("sleep 87651")
+    assert wait_until(lambda: not alive("sleep 87651"))
 
 
 def test_what_ignores_interrupts_is_killed(run):
