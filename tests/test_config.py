@@ -346,4 +346,7 @@ def test_the_json_schema_takes_what_the_loader_takes(load):
     )
     data = yaml.safe_load(WHOLE)
     data["verification"]["simulation"]["coverage"] = True
-    jsonschema.validate(data, config.json_schema())
+    checker = jsonschema.Draft202012Validator(config.json_schema())
+    assert list(checker.iter_errors(data)) == []
+    data["verification"]["simulation"]["coverage"] = "much"
+    assert [list(error.absolute_path)[-1] for error in checker.iter_errors(data)] == ["coverage"]
