@@ -34,6 +34,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="The project file, openforge.yaml.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+token_app = typer.Typer(help="Tokens of the service in a workspace.", no_args_is_help=True)
+app.add_typer(token_app, name="token")
 
 WorkspaceOption = Annotated[
     Optional[Path],  # noqa: UP045  (typer reads the annotation at run time)
@@ -223,6 +225,61 @@ def lab(
     from openforge import lab as laboratory
 
     laboratory.start(_workspace(workspace), options or [])
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port")] = 8080,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Serve the REST API, with its documentation at /docs."""
+    from openforge import cli_service
+
+    cli_service.serve(host, port, _workspace(workspace).path)
+
+
+@token_app.command("create")
+def token_create(  # noqa: PLR0917  (options of a command)
+    name: Annotated[str, typer.Option(help="What it is for")] = "cli",
+    user: Annotated[str, typer.Option(help="Whose projects it opens")] = "admin",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="read, submit or admin; repeatable [default: submit]")
+    ] = None,
+    project: Annotated[str | None, typer.Option(help="Only this project, by id")] = None,
+    days: Annotated[float | None, typer.Option(min=0.001, help="Until it expires")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Make a token and print it: it cannot be read again."""
+    from openforge import cli_service
+
+    scopes = scope or ["submit"]
+    place = _workspace(workspace).path
+    print(
+        cli_service.create_token(
+            place, name=name, user=user, scopes=scopes, project=project, days=days
+        )
+    )
+
+
+@token_app.command("list")
+def token_list(workspace: WorkspaceOption = None) -> None:
+    """The tokens that were not revoked."""
+    from openforge import cli_service
+
+    cli_service.list_tokens(_workspace(workspace).path)
+
+
+@token_app.command("revoke")
+def token_revoke(
+    token_id: Annotated[str, typer.Argument(help="Id, as `openforge token list` shows it")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """End a token, at once."""
+    from openforge import cli_service
+
+    cli_service.revoke_token(_workspace(workspace).path, token_id)
+    print(f"{token_id} was revoked")
 
 
 @config_app.command()

@@ -19,7 +19,6 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from openforge import cli_show, config, jobs
-from openforge.errors import OpenForgeError
 from openforge.event_log import Event
 from openforge.record import JobRecord
 from openforge.tools import sandbox
@@ -50,14 +49,11 @@ def run(
     threading.Thread(target=_import_the_rest, daemon=True).start()
     with _interruptible() as cancel, progress:
         job = jobs.run(job, workers=workers, on_event=progress.take, cancel=cancel)
-    from openforge import report, results
+    from openforge import conclude, report
 
-    page = job.path / "report.html"
-    page.write_bytes(report.report(job, report.Format.HTML))
-    try:
-        results.index(workspace.path, job)
-    except OpenForgeError as error:  # the run folders are the record; `sql` indexes what is missing
-        console.print(f"[yellow]warning:[/] {escape(str(error))}")
+    conclude.write_report(job)
+    if problem := conclude.index(workspace, job):
+        console.print(f"[yellow]warning:[/] {escape(problem)}")
     if as_json:
         print(json.dumps(report.results_json(job)))
     else:
@@ -67,8 +63,7 @@ def run(
 
 def _import_the_rest() -> None:
     """What is needed when the checks have ended: slow to import, so that is done while they run."""
-    for name in ("openforge.report", "openforge.results"):
-        importlib.import_module(name)
+    importlib.import_module("openforge.conclude")
 
 
 @contextmanager

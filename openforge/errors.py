@@ -73,3 +73,15 @@ class CheckFailedToRun(OpenForgeError):
 
 class NotFound(OpenForgeError):
     """A job, check or artifact that was named does not exist in this workspace."""
+
+
+class NameTaken(OpenForgeError):
+    """Something else has that name."""
+
+
+class QueueFull(OpenForgeError):
+    """No more jobs are taken until some have ended."""
+
+
+class Busy(OpenForgeError):
+    """Another process has what only one can have."""

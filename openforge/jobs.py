@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
@@ -37,10 +38,14 @@ def submit(
     project_dir: Path,
     stages: Sequence[str] | None = None,
     overrides: Mapping[str, JsonValue] | None = None,
+    *,
+    job_id: str | None = None,
+    service: bool = False,
 ) -> JobRecord:
     """A queued job with a snapshot of the project; nothing has run yet.
 
-    Without `stages` it is those of ``ci_integration.stages``, or all there are.
+    Without `stages` it is those of ``ci_integration.stages``, or all there are. `service` says
+    that it waits for a service to run it, and under which `job_id`.
     Raises ConfigError for a bad project file or override, OpenForgeError for a bad stage, or for a
     check that the project asks for and that is not there.
     """
@@ -49,7 +54,7 @@ def submit(
     wanted = _stages(asked)
     if not asked:
         _require_known(settings)
-    path = workspace.new_job_folder()
+    path = workspace.new_job_folder(job_id)
     file = JobFile(
         job_id=path.name,
         project=settings.project.name,
@@ -58,6 +63,7 @@ def submit(
         checks={c.id: c.stage for c in checks.CHECKS if c.stage in wanted},
         overrides=dict(overrides or {}),
         submitted_at=_now(),
+        service=service,
     )
     try:
         snapshot.take(project_dir, path / PROJECT)
@@ -75,24 +81,28 @@ def run(
     workers: int | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     cancel: threading.Event | None = None,
+    attempt: int = 1,
 ) -> JobRecord:
     """Run a queued job to its end, `workers` checks at a time (default: one a core).
 
     `on_event` gets every event as it happens, from several threads. Setting `cancel`, or
-    `openforge cancel` in another process, stops it. Raises OpenForgeError when the job is being
-    run already, and OSError when its folder cannot be written; the record then says ``error``.
+    `openforge cancel` in another process, stops it. A job that an earlier `attempt` was not able
+    to finish keeps the checks that are sealed with a verdict; the others start anew.
+    Raises OpenForgeError when the job is being run already, and OSError when its folder cannot be
+    written; the record then says ``error``.
     """
     fork_server.warm()
-    cores = len(os.sched_getaffinity(0))
-    workers = workers or cores
+    workers = workers or len(os.sched_getaffinity(0))
     stop = cancel or threading.Event()
-    with owned(job.path), _cancelled_by_file(job.path, stop):
-        file = job.file.model_copy(update={"state": State.RUNNING, "started_at": _now()})
+    with owned(job.path), _cancelled_by_file(job.path, stop), EventLog(job.path, on_event) as log:
+        begun = {"state": State.RUNNING, "started_at": _now(), "attempt": attempt}
+        file = job.file.model_copy(update=begun)
         write_job(job.path, file)
-        log = EventLog(on_event)
-        todo = [checks.find(name) for name in file.checks]
+        todo = _left_to_do(job, log)
+        stages = _Stages(job, todo, log)
         with ThreadPoolExecutor(workers, thread_name_prefix="check") as pool:
-            problem = _await([pool.submit(_check, job, c, log, stop) for c in todo], stop)
+            futures = [pool.submit(_check, job, c, log, stop, stages) for c in todo]
+            problem = _await(futures, stop)
         if problem:
             end = {"state": State.ERROR, "finished_at": _now(), "error": str(problem)}
             with contextlib.suppress(OSError):  # a full disk; without it, the lock tells
@@ -103,6 +113,46 @@ def run(
     done = read_job(job.path)
     on_event({"type": "job_complete", "status": done.status})
     return done
+
+
+def _left_to_do(job: JobRecord, log: EventLog) -> list[Check]:
+    """The checks without a verdict; what an earlier attempt left of them is removed."""
+    todo = []
+    for check in map(checks.find, job.file.checks):
+        record = job.check(check.id)
+        if record.manifest and record.state is State.DONE:
+            log.tell(
+                {
+                    "type": "log",
+                    "stage": check.stage.value,
+                    "check": check.id,
+                    "level": "INFO",
+                    "message": f"kept from an earlier attempt: {record.status}",
+                }
+            )
+            continue
+        for left_over in (job.path / check.id, job.path / f"{check.id}{SUFFIX}"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        todo.append(check)
+    return todo
+
+
+class _Stages:
+    """Tells the end of a stage: that of the last of its checks."""
+
+    def __init__(self, job: JobRecord, todo: Sequence[Check], log: EventLog) -> None:
+        self._job, self._log = job, log
+        self._open = Counter(check.stage for check in todo)
+        self._lock = threading.Lock()
+
+    def ended(self, stage: Stage) -> None:
+        """One check of `stage` was sealed."""
+        with self._lock:
+            self._open[stage] -= 1
+            if self._open[stage]:
+                return
+        status = read_job(self._job.path).stage_status(stage)
+        self._log.tell({"type": "stage_complete", "stage": stage.value, "status": status})
 
 
 def _await(futures: Sequence[Future[None]], stop: threading.Event) -> BaseException | None:
@@ -116,7 +166,9 @@ def _await(futures: Sequence[Future[None]], stop: threading.Event) -> BaseExcept
     return first
 
 
-def _check(job: JobRecord, check: Check, log: EventLog, cancel: threading.Event) -> None:
+def _check(
+    job: JobRecord, check: Check, log: EventLog, cancel: threading.Event, stages: _Stages
+) -> None:
     """Run one check's notebook and seal its folder."""
     if cancel.is_set():
         return
@@ -141,6 +193,7 @@ def _check(job: JobRecord, check: Check, log: EventLog, cancel: threading.Event)
             emit({"type": "log", "level": "ERROR", "message": error})
         emit({"type": "check_complete", "status": status_of(state, verdict)})
     folder.seal(check.id, state, verdict, error, started, outcome.duration_s)
+    stages.ended(check.stage)
 
 
 def _conclude(folder: RunFolder, outcome: runner.Outcome) -> tuple[State, Verdict | None, str]:

@@ -7,7 +7,6 @@ runner that was killed cannot leave a job that claims to run for ever.
 from __future__ import annotations
 
 import fcntl
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import JsonValue
 
 from openforge.errors import NotFound
+from openforge.event_log import CHECK_EVENTS, JOB_EVENTS, read_events
 from openforge.model import Record, Result, Stage, State, Verdict, overall_status, status_of
 from openforge.run_folder import MANIFEST, SUFFIX, Manifest, read_manifest
 
@@ -24,10 +24,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 JOB_FILE, LOCK_FILE, CANCEL_FILE, PROJECT = "job.json", "lock", "cancel", "project"
+REPORT = "report.html"
 
 
 class JobFile(Record):
-    """``job.json``: what was asked for, and how far the runner got."""
+    """``job.json``: what was asked for, and how far the runner got.
+
+    `service` says that a service keeps the job: while nobody runs it, it waits to be started
+    (again). `attempt` counts the starts.
+    """
 
     job_id: str
     project: str
@@ -40,6 +45,8 @@ class JobFile(Record):
     finished_at: str | None = None
     state: State = State.QUEUED
     error: str = ""
+    service: bool = False
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -86,10 +93,7 @@ class CheckRecord:
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The lines of ``log.jsonl``; a half-written last line is left out."""
-        file = self.path / "log.jsonl"
-        if file.is_file():
-            with file.open(encoding="utf-8") as lines:
-                yield from (json.loads(line) for line in lines if line.endswith("\n"))
+        yield from read_events(self.path / CHECK_EVENTS)
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,10 @@ class JobRecord:
 
     @cached_property
     def state(self) -> State:
-        """The state in ``job.json``, but ``error`` for a job whose runner is gone."""
+        """The state in ``job.json``; without a runner, ``error``, or waiting for its service."""
         if self.file.state.final or _is_locked(self.path / LOCK_FILE):
             return self.file.state
-        return State.ERROR
+        return State.QUEUED if self.file.service else State.ERROR
 
     @property
     def error(self) -> str:
@@ -130,6 +134,10 @@ class JobRecord:
             return self.state.value
         return overall_status([check.status for check in self.checks])
 
+    def stage_status(self, stage: Stage) -> str:
+        """The one word for all checks of `stage`."""
+        return overall_status([check.status for check in self.checks if check.stage is stage])
+
     def check(self, name: str) -> CheckRecord:
         """The check called `name`. Raises NotFound."""
         for check in self.checks:
@@ -138,9 +146,8 @@ class JobRecord:
         raise NotFound(f"job {self.id} has no check '{name}'; it has {', '.join(self.file.checks)}")
 
     def events(self) -> list[dict[str, Any]]:
-        """The events of all checks in the order in which they happened."""
-        found = [event for check in self.checks for event in check.events()]
-        return sorted(found, key=lambda event: int(event["seq"]))
+        """The events of all attempts in the order in which they happened."""
+        return list(read_events(self.path / JOB_EVENTS))
 
     def _check(self, name: str, stage: Stage) -> CheckRecord:
         sealed = self.path / name

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from openforge.errors import NotFound, OpenForgeError
+from openforge.ids import new_id
 from openforge.record import CANCEL_FILE, JOB_FILE, LOCK_FILE, JobFile, JobRecord, read_job
-
-_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 
 
 @dataclass(frozen=True)
@@ -28,11 +25,11 @@ class Workspace:
         """The folder of all jobs."""
         return self.path / "runs"
 
-    def new_job_folder(self) -> Path:
+    def new_job_folder(self, job_id: str | None = None) -> Path:
         """A new, empty folder for a job. Raises OpenForgeError when it cannot be made."""
         try:
             self.runs.mkdir(parents=True, exist_ok=True)
-            path = self.runs / new_job_id()
+            path = self.runs / (job_id or new_id("job"))
             path.mkdir()
         except OSError as error:
             raise OpenForgeError(
@@ -66,15 +63,6 @@ class Workspace:
             return found[0]
         what = "no job" if not found or not name else f"{len(found)} jobs"
         raise NotFound(f"{what} in {self.path} called '{name}'; `openforge list` shows all jobs")
-
-
-def new_job_id() -> str:
-    """``job_`` and 14 characters, in order of time (milliseconds) and then random."""
-    stamp, letters = int(time.time() * 1000), ""
-    for _ in range(9):
-        stamp, digit = divmod(stamp, 32)
-        letters = _ALPHABET[digit] + letters
-    return f"job_{letters}" + "".join(secrets.choice(_ALPHABET) for _ in range(5))
 
 
 def write_job(path: Path, file: JobFile) -> None:

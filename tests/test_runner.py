@@ -279,7 +279,7 @@ def test_a_problem_of_one_check_ends_the_job_and_is_recorded(tmp_path, monkeypat
 
     stopped = []
 
-    def fail(job, check, log, cancel):
+    def fail(job, check, log, cancel, stages):
         if check.id == "lint":
             raise OSError(28, "No space left on device")
         stopped.append(cancel.wait(20))

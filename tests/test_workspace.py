@@ -5,9 +5,10 @@ import multiprocessing
 import pytest
 
 from openforge.errors import NotFound, OpenForgeError
+from openforge.ids import new_id
 from openforge.model import Stage, State
 from openforge.record import JobFile
-from openforge.workspace import Workspace, new_job_id, owned, write_job
+from openforge.workspace import Workspace, owned, write_job
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def add(workspace, state=State.DONE):
 
 def test_ids_are_in_order_and_unique():
     """Later jobs sort later, also within a second."""
-    ids = [new_job_id() for _ in range(500)]
+    ids = [new_id("job") for _ in range(500)]
     assert len(set(ids)) == 500
     assert [i[:13] for i in ids] == sorted(i[:13] for i in ids)
 

@@ -1,0 +1,76 @@
+"""Serve a workspace: ``python -m api``, which is what `openforge serve` becomes."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from api.app import create_app
+from api.log_lines import configure_logging
+from openforge.errors import OpenForgeError
+from openforge.service import settings as service_settings
+from openforge.service.service import Service
+from openforge.settings import Settings
+
+_EXIT_ERROR = 3
+_MAX_HEADER_BYTES = 64 << 10
+_MAX_MESSAGE_BYTES = 64 << 10  # readers of streams have nothing to say
+_CLOSE_S = 5  # how long open requests are waited for at the end
+_BACKLOG = 2048
+
+
+def main() -> None:
+    """Run the server until it is told to stop. Exit code 3 for what was foreseen."""
+    parser = argparse.ArgumentParser(prog="openforge serve")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--workspace", type=Path, default=None)
+    given = parser.parse_args()
+    try:
+        service_settings.load_env_file(Path(".env"))
+        serve(given.host, given.port, given.workspace)
+    except (OpenForgeError, OSError) as error:
+        print(f"openforge: {error}", file=sys.stderr)
+        raise SystemExit(_EXIT_ERROR) from None
+
+
+def serve(host: str, port: int, workspace: Path | None) -> None:
+    """Serve `workspace` on `host` and `port`. Raises OpenForgeError when that is not allowed."""
+    settings = service_settings.load()
+    if not settings.auth_enabled and not _is_loopback(host):
+        raise OpenForgeError(
+            f"without tokens the service answers this machine only, not {host}; set "
+            "OPENFORGE_AUTH_ENABLED=true (and make a token with `openforge token create`)"
+        )
+    place = (workspace or Settings().workspace).expanduser().absolute()
+    config = uvicorn.Config(
+        create_app(Service(place, settings)),
+        host=host,
+        port=port,
+        http="h11",  # it bounds headers; httptools does not
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+        ws="websockets-sansio",
+        ws_max_size=_MAX_MESSAGE_BYTES,
+        log_config=configure_logging(settings.log_level),
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_CLOSE_S,
+        backlog=_BACKLOG,
+        lifespan="on",
+    )
+    uvicorn.Server(config).run()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    main()

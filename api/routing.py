@@ -1,0 +1,123 @@
+"""How every route is called: POST requests with an Idempotency-Key are carried out once.
+
+The key is taken before the work begins, together with a seed from which the ids of what is made
+follow, so that a request that is sent again after a crash finds what the first one made.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from api import errors, uploads
+from api.errors import ApiError
+from openforge.control import idempotency
+from openforge.service.service import Service
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEPT_HEADERS = ("content-type", "content-disposition", "location", "etag")
+_TRY_AGAIN = 429
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class Route(APIRoute):
+    """A route whose POST requests can carry an Idempotency-Key."""
+
+    def get_route_handler(self) -> Handler:
+        """The handler, with the key looked after."""
+        handle = super().get_route_handler()
+        if self.methods != {"POST"}:
+            return handle
+
+        async def once(request: Request) -> Response:
+            key = request.headers.get(HEADER)
+            user = request.state.caller.user
+            if key is None or user is None:
+                return await handle(request)
+            if not _KEY.fullmatch(key):
+                raise ApiError(
+                    400, f"{HEADER} must be 1 to 255 visible characters", {"field": HEADER}
+                )
+            return await _Once(request, user, key).carry_out(handle)
+
+        return once
+
+
+class _Once:
+    """One request with a key."""
+
+    def __init__(self, request: Request, user: str, key: str) -> None:
+        self._request, self._user, self._key = request, user, key
+        self._service: Service = request.app.state.service
+
+    async def carry_out(self, handle: Handler) -> Response:
+        """The answer of the first request with this key, or of this one if it is the first."""
+        kept = await run_in_threadpool(self._claim, await self._fingerprint())
+        if kept is not None:
+            return kept
+        try:
+            response = await handle(self._request)
+        except errors.KNOWN as error:
+            response = errors.respond(error, self._service.workspace.path)
+        except BaseException:
+            await run_in_threadpool(self._release)
+            raise
+        await run_in_threadpool(self._keep, response)
+        return response
+
+    async def _fingerprint(self) -> str:
+        """What makes two requests the same; of an upload its files, not how they are packed."""
+        request = self._request
+        digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}".encode())
+        if uploads.is_upload(request):
+            digest.update(await uploads.fingerprint(request))
+        else:
+            digest.update(b"\n" + await request.body())
+        return digest.hexdigest()
+
+    def _claim(self, fingerprint: str) -> Response | None:
+        service = self._service
+        with service.control.write() as connection:
+            claim = idempotency.claim(
+                connection, self._user, self._key, fingerprint, service.instance
+            )
+        if not claim.same:
+            raise ApiError(409, f"this {HEADER} was used for another request", {"field": HEADER})
+        if claim.answer is not None and claim.status is not None:
+            return _replay(claim.status, json.loads(service.vault.open(claim.answer)))
+        if not claim.ours:
+            message = "a request with this key is being carried out; ask again later"
+            raise ApiError(409, message, {"field": HEADER}, {"Retry-After": "1"})
+        self._request.state.seed = claim.seed
+        return None
+
+    def _keep(self, response: Response) -> None:
+        """Keep the answer, unless it only says that it was not possible now."""
+        if response.status_code >= 500 or response.status_code == _TRY_AGAIN:
+            self._release()
+            return
+        headers = {k: v for k, v in response.headers.items() if k in _KEPT_HEADERS}
+        body = base64.b64encode(bytes(response.body)).decode()
+        text = self._service.vault.seal(json.dumps({"headers": headers, "body": body}).encode())
+        with self._service.control.write() as connection:
+            idempotency.answer(connection, self._user, self._key, response.status_code, text)
+
+    def _release(self) -> None:
+        with self._service.control.write() as connection:
+            idempotency.release(connection, self._user, self._key)
+
+
+def _replay(status: int, kept: dict[str, Any]) -> Response:
+    headers = {**kept["headers"], REPLAYED: "true"}
+    return Response(base64.b64decode(kept["body"]), status, headers)

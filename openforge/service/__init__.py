@@ -1,0 +1,1 @@
+"""The service behind HTTP: a durable queue, worker processes, project files, webhooks."""
