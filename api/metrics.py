@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from openforge.model import State
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+@dataclass(frozen=True)
+class Work:
+    """Jobs by status, also those of earlier runs of the service; deliveries of this run."""
+
+    jobs: Mapping[str, int]
+    deliveries: Mapping[str, int]
 
 
 class Metrics:
@@ -28,27 +43,8 @@ class Metrics:
         self.websockets = Gauge(
             "openforge_websockets", "WebSocket connections open", registry=self.registry
         )
-        self.jobs_submitted = Counter(
-            "openforge_jobs_submitted_total", "Jobs accepted", registry=self.registry
-        )
-        self.jobs_finished = Counter(
-            "openforge_jobs_finished_total",
-            "Jobs that ended, by final status",
-            ("status",),
-            registry=self.registry,
-        )
-        self.queue_depth = Gauge(
-            "openforge_queue_depth", "Jobs that wait for a worker", registry=self.registry
-        )
-        self.jobs_running = Gauge(
-            "openforge_jobs_running", "Jobs that a worker runs", registry=self.registry
-        )
-        self.webhook_deliveries = Counter(
-            "openforge_webhook_deliveries_total",
-            "Webhook deliveries, by outcome",
-            ("outcome",),
-            registry=self.registry,
-        )
+        self._work = _Work()
+        self.registry.register(self._work)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one HTTP request. `route` is a path template or ``unmatched``, never a path."""
@@ -56,6 +52,37 @@ class Metrics:
         self._requests.labels(known, route, str(status)).inc()
         self._request_seconds.labels(known, route).observe(seconds)
 
-    def render(self) -> tuple[bytes, str]:
+    def render(self, work: Work) -> tuple[bytes, str]:
         """All metrics in Prometheus' text format, and its media type."""
+        self._work.now = work
         return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _Work(Collector):
+    """What the control database says of jobs, and the courier of deliveries."""
+
+    def __init__(self) -> None:
+        self.now = Work({}, {})
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of this moment."""
+        jobs = self.now.jobs
+        waits, runs = State.QUEUED.value, State.RUNNING.value
+        depth = GaugeMetricFamily("openforge_queue_depth", "Jobs that wait for a worker")
+        depth.add_metric([], jobs.get(waits, 0))
+        running = GaugeMetricFamily("openforge_jobs_running", "Jobs that a worker runs")
+        running.add_metric([], jobs.get(runs, 0))
+        submitted = CounterMetricFamily("openforge_jobs_submitted", "Jobs accepted")
+        submitted.add_metric([], sum(jobs.values()))
+        finished = CounterMetricFamily(
+            "openforge_jobs_finished", "Jobs that ended, by final status", labels=["status"]
+        )
+        for status, number in sorted(jobs.items()):
+            if status not in (waits, runs):
+                finished.add_metric([status], number)
+        sent = CounterMetricFamily(
+            "openforge_webhook_deliveries", "Attempts to deliver, by outcome", labels=["outcome"]
+        )
+        for outcome, number in self.now.deliveries.items():
+            sent.add_metric([outcome], number)
+        yield from (depth, running, submitted, finished, sent)

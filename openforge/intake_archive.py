@@ -222,7 +222,7 @@ def _pax(data: bytes) -> dict[str, str]:
         digits = data[start : start + 8].partition(b" ")[0]
         end = start + int(digits) if digits.isdigit() else 0
         key, _, value = data[start + len(digits) + 1 : end].partition(b"=")
-        if end > len(data) or not value.endswith(b"\n") or key.startswith(b"GNU.sparse"):
+        if not value.endswith(b"\n") or key.startswith(b"GNU.sparse"):
             raise tarfile.ReadError("a pax header that is damaged, or of a sparse file")
         records[key.decode()] = value[:-1].decode("utf-8", "surrogateescape")
         start = end

@@ -11,7 +11,9 @@ from fastapi.testclient import TestClient
 
 from api.docs_pages import add_docs
 
-REFERENCE = re.compile(r"""(?:src|href|spec-url|data-url)="([^"]*)"|url\(["']?([^"')]*)|@import""")
+REFERENCE = re.compile(
+    r"""(?:src|href|spec-url|data-url)="([^"]*)"|url\(["']?([^"')]*)|@import\s*["']([^"']*)"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def client(app, request):
 
 def references(text):
     """All addresses that a page or a stylesheet loads, other than those it contains itself."""
-    found = (a or b for a, b in REFERENCE.findall(text))
+    found = ("".join(groups) for groups in REFERENCE.findall(text))
     return {address for address in found if not address.startswith("data:")}
 
 
@@ -112,9 +114,7 @@ def test_assets_are_kept_and_asked_for_by_their_tag(client):
     assert (first.headers["cache-control"], again.status_code) == ("no-cache", 304)
 
 
-@pytest.mark.parametrize(
-    "path", ["/docs/assets/../../__init__.py", "/redoc/%2e%2e/%2e%2e/scripts.py"]
-)
+@pytest.mark.parametrize("path", ["/redoc/scripts.py", "/redoc/%2e%2e/%2e%2e/scripts.py"])
 def test_only_assets_are_served(client, path):
     """The rest of the wheel is not."""
     assert client.get(path).status_code == 404

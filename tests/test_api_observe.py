@@ -20,7 +20,7 @@ from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from api import log_lines
-from api.metrics import Metrics
+from api.metrics import Metrics, Work
 from api.observe import ObserveMiddleware
 
 
@@ -59,7 +59,7 @@ def make_app(metrics, tmp_path):
         if n == "early":
             raise RuntimeError("before accepting")
         await websocket.accept()
-        await websocket.send_text(metrics.render()[0].decode())
+        await websocket.send_text(metrics.render(Work({}, {}))[0].decode())
         await websocket.receive_text()
         raise RuntimeError("after accepting")
 
@@ -281,20 +281,16 @@ def test_unknown_methods_are_counted_together(client, metrics):
         client.request(method, "/nowhere")
     labels = {"method": "OTHER", "route": "unmatched", "status": "404"}
     assert sample(metrics, "openforge_http_requests_total", **labels) == 2
-    assert b"BREW" not in metrics.render()[0]
+    assert b"BREW" not in metrics.render(Work({}, {}))[0]
 
 
 def test_all_metrics_are_there_for_prometheus(metrics):
     """Under these names, in a registry of their own."""
-    metrics.jobs_submitted.inc()
-    metrics.jobs_finished.labels("passed").inc()
-    metrics.queue_depth.set(3)
-    metrics.jobs_running.set(2)
-    metrics.webhook_deliveries.labels("delivered").inc()
-    text, media_type = metrics.render()
+    work = Work({"queued": 3, "running": 2, "passed": 1}, {"delivered": 1})
+    text, media_type = metrics.render(work)
     for line in (
         "openforge_websockets 0.0",
-        "openforge_jobs_submitted_total 1.0",
+        "openforge_jobs_submitted_total 6.0",
         'openforge_jobs_finished_total{status="passed"} 1.0',
         "openforge_queue_depth 3.0",
         "openforge_jobs_running 2.0",
@@ -302,7 +298,7 @@ def test_all_metrics_are_there_for_prometheus(metrics):
     ):
         assert line in text.decode().splitlines()
     assert media_type.startswith("text/plain; version=0.0.4")
-    assert b"passed" not in Metrics().render()[0]
+    assert b"passed" not in Metrics().render(Work({}, {}))[0]
 
 
 def test_an_open_websocket_is_counted_until_it_fails(client, lines, metrics):
@@ -344,7 +340,7 @@ import asyncio, logging, sys
 import uvicorn, websockets
 from fastapi import FastAPI, WebSocket
 from api.log_lines import configure_logging
-from api.metrics import Metrics
+from api.metrics import Metrics, Work
 from api.observe import ObserveMiddleware
 
 app = FastAPI()

@@ -189,8 +189,9 @@ def test_the_folder_must_be_empty(tmp_path):
 
 
 @pytest.mark.parametrize("names", [
-    ("a.v", "a.v"), ("a.v", "A.v"), ("é.v", "e\u0301.v"), ("ﬁ.v", "fi.v"), ("ａ.v", "a.v"), ("rtl/a.v", "RTL/b.v"),
-    ("a", "a/b"), ("a/b", "a"), ("a/b", "A"), ("a/b/c", "a/B"), ("ß.v", "SS.v"),
+    ("a.v", "a.v"), ("a.v", "A.v"), ("é.v", "e\u0301.v"), ("ﬁ.v", "fi.v"), ("ａ.v", "a.v"),
+    ("rtl/a.v", "RTL/b.v"), ("a", "a/b"), ("a/b", "a"), ("a/b", "A"), ("a/b/c", "a/B"),
+    ("ß.v", "SS.v"),
 ])  # fmt: skip
 def test_names_that_are_one_somewhere_are_refused(box, names):
     """The second of two names that differ by nothing, case or form, or as file and folder."""
@@ -223,6 +224,16 @@ def test_no_link_is_followed(root, tmp_path):
         assert str(tmp_path) not in str(caught.value)
         (root / link).unlink()
     assert list(outside.iterdir()) == []
+
+
+def test_nothing_is_written_over(root, tmp_path):
+    """A file that gets into the folder, which may be another's by a hard link, stays as it is."""
+    (tmp_path / "outside").write_text("old")
+    box = Intake(root)
+    (root / "a.v").hardlink_to(tmp_path / "outside")
+    with pytest.raises(Refused, match="something else there"):
+        box.add("a.v", io.BytesIO(b"new"))
+    assert (tmp_path / "outside").read_text() == "old"
 
 
 def test_the_root_is_not_a_link(root, tmp_path):
@@ -314,7 +325,7 @@ def test_names_of_zip_files_without_a_flag(box):
 
 def test_what_is_hidden_in_an_archive_is_left_out(root):
     """Folders, hidden files, links among them, and what macOS adds are skipped, but count."""
-    left_out = (".git/config", ".gitignore", "a/.DS_Store", "__MACOSX/._a.v", "a/.b/c:d~", "a/b/")
+    left_out = (".git/config", ".gitignore", "a/.DS_Store", "__MACOSX/a.v", "a/.b/c:d~", "a/b/")
     assert Intake(root).add("x.zip", zipped(dict.fromkeys(left_out, b"") | {"a/b.v": b"x"})) == (
         "a/b.v",
     )
@@ -329,7 +340,8 @@ def test_what_is_hidden_in_an_archive_is_left_out(root):
 
 
 @pytest.mark.parametrize("name", [
-    ".git/../../x", "__MACOSX/../x", "C:/.git/x", "/.git/x", ".git\\x", ".git//x", "a/.b/./c", ".a\nb", "..",
+    ".git/../../x", "__MACOSX/../x", "C:/.git/x", "/.git/x",
+    ".git\\x", ".git//x", "a/.b/./c", ".a\nb", "..",
 ])  # fmt: skip
 @pytest.mark.parametrize("pack", [zipped, tarred])
 def test_hidden_names_do_not_lead_out(box, pack, name):
@@ -405,7 +417,7 @@ def test_odd_pax_headers_are_refused(box, records):
 
 @pytest.mark.parametrize("data", [
     b"0 a=b\n", b"-1 a=b\n", b"5 a=b\n", b"7 a=b\n", b"6 a_b\n", b"6 a=bc", b"x a=b\n", b"6", b"6 ",
-    b"9" * 5000, b"+6 a=b\n", b"6 a=b\n\n",
+    b"9" * 5000, b"+7 a=b\n", b"6 a=b\n\n",
 ])  # fmt: skip
 def test_pax_records_are_read_strictly(root, data):
     """A length that does not fit ends the reading, soon."""
@@ -418,6 +430,12 @@ def test_pax_records_are_read_strictly(root, data):
                 box.add("x.tar", io.BytesIO(packed))
         else:
             assert box.add("x.tar", io.BytesIO(packed)) == ("a.v",)
+
+
+def test_as_many_pax_records_as_are_allowed(box):
+    """One more is refused above."""
+    packed = tarred({"a.v": {"pax_headers": {f"k{i}": "v" for i in range(100)}}})
+    assert box.add("x.tar", packed) == ("a.v",)
 
 
 def test_the_header_of_git_archive_is_read(box):
@@ -440,9 +458,10 @@ def test_a_folder_has_no_data(box):
     assert box.add("x.tar", io.BytesIO(packed)) == ("a.v",)
 
 
-def test_a_negative_size_in_a_header_is_refused(box):
+@pytest.mark.parametrize("size", [-1, -512])
+def test_a_negative_size_in_a_header_is_refused(box, size):
     """A size in base 256 may be below zero (CVE-2025-8194)."""
-    packed = header("a.v", tarfile.REGTYPE, -512) + header("b.v", tarfile.REGTYPE, 0) + bytes(1024)
+    packed = header("a.v", tarfile.REGTYPE, size) + header("b.v", tarfile.REGTYPE, 0) + bytes(1024)
     with pytest.raises(Refused, match="a whole archive was expected"):
         box.add("x.tar", io.BytesIO(packed))
 

@@ -6,12 +6,11 @@ from fastapi import APIRouter, Request, Response
 
 from api import schemas
 from api.deps import TheService, permit
-from api.metrics import Metrics
+from api.metrics import Metrics, Work
 from api.routing import Route
 from openforge import __version__
 from openforge.control import jobs as queue
 from openforge.control.tokens import Scope
-from openforge.model import State
 from openforge.service.health import Doctor, Health
 
 router = APIRouter(tags=["health"], route_class=Route)
@@ -45,9 +44,8 @@ def metrics(request: Request, service: TheService) -> Response:
     permit(request.state.caller, Scope.READ)
     found: Metrics = request.app.state.metrics
     with service.control.read() as connection:
-        found.queue_depth.set(queue.count(connection, State.QUEUED))
-        found.jobs_running.set(queue.count(connection, State.RUNNING))
-    text, kind = found.render()
+        jobs = queue.by_status(connection)
+    text, kind = found.render(Work(jobs, service.courier.outcomes))
     return Response(text, media_type=kind)
 
 

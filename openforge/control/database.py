@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from openforge.errors import OpenForgeError
 
@@ -42,7 +42,7 @@ class Control:
             self._migrate()
         except BaseException as error:
             self.close()
-            if isinstance(error, OperationalError):
+            if isinstance(error, DatabaseError):
                 raise OpenForgeError(f"cannot use the control database: {error.orig}") from error
             raise
 
