@@ -11,10 +11,11 @@ import uvicorn
 
 from api.app import create_app
 from api.log_lines import configure_logging
-from openforge.errors import OpenForgeError
+from openforge.errors import OpenForgeError, SandboxUnavailable
 from openforge.service import settings as service_settings
 from openforge.service.service import Service
-from openforge.settings import Settings
+from openforge.settings import SandboxMode, Settings
+from openforge.tools import sandbox
 
 _EXIT_ERROR = 3
 _MAX_HEADER_BYTES = 64 << 10
@@ -46,6 +47,7 @@ def serve(host: str, port: int, workspace: Path | None) -> None:
             f"without tokens the service answers this machine only, not {host}; set "
             "OPENFORGE_AUTH_ENABLED=true (and make a token with `openforge token create`)"
         )
+    _require_sandbox(settings.auth_enabled)
     place = (workspace or Settings().workspace).expanduser().absolute()
     config = uvicorn.Config(
         create_app(Service(place, settings)),
@@ -63,6 +65,18 @@ def serve(host: str, port: int, workspace: Path | None) -> None:
         lifespan="on",
     )
     uvicorn.Server(config).run()
+
+
+def _require_sandbox(others: bool) -> None:
+    """Raises SandboxUnavailable when designs of `others` would run without one, unsaid."""
+    said = sandbox.warning()
+    if said and others and Settings().sandbox is not SandboxMode.OFF:
+        raise SandboxUnavailable(
+            f"{said}. A service for others needs a sandbox; OPENFORGE_SANDBOX=off says that you "
+            "trust all of them"
+        )
+    if said:
+        print(f"warning: {said}", file=sys.stderr)
 
 
 def _is_loopback(host: str) -> bool:

@@ -62,6 +62,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.streams = Streams(settings.websockets_per_user)
     for module in (*_ROUTERS, health):
         app.include_router(module.router, prefix=ROOT)
+    app.include_router(jobs.submissions, prefix=ROOT)
     app.include_router(health.metrics_router)
     docs_pages.add_docs(app)
     app.add_api_route("/", _to_docs, include_in_schema=False)

@@ -18,8 +18,10 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from api import errors, uploads
+from api.deps import permit
 from api.errors import ApiError
 from openforge.control import idempotency
+from openforge.control.tokens import Scope
 from openforge.service.service import Service
 
 HEADER = "Idempotency-Key"
@@ -52,6 +54,26 @@ class Route(APIRoute):
             return await _Once(request, user, key).carry_out(handle)
 
         return once
+
+
+class SubmissionRoute(Route):
+    """A route that needs room in the queue: it is refused before its body is read.
+
+    With an Idempotency-Key the body must be read, to find the answer that it may have already;
+    whether there is room is then found when the job is queued.
+    """
+
+    def get_route_handler(self) -> Handler:
+        """The handler, behind the queue."""
+        handle = super().get_route_handler()
+
+        async def if_there_is_room(request: Request) -> Response:
+            permit(request.state.caller, Scope.SUBMIT)
+            if HEADER not in request.headers:
+                await run_in_threadpool(request.app.state.service.require_room)
+            return await handle(request)
+
+        return if_there_is_room
 
 
 class _Once:

@@ -138,12 +138,18 @@ def _left_to_do(job: JobRecord, log: EventLog) -> list[Check]:
 
 
 class _Stages:
-    """Tells the end of a stage: that of the last of its checks."""
+    """Tells the end of a stage: that of the last of its checks.
+
+    A stage whose checks were all kept from an earlier attempt has ended when the job starts.
+    """
 
     def __init__(self, job: JobRecord, todo: Sequence[Check], log: EventLog) -> None:
         self._job, self._log = job, log
         self._open = Counter(check.stage for check in todo)
         self._lock = threading.Lock()
+        for stage in job.file.stages:
+            if not self._open[stage]:
+                self._tell(stage)
 
     def ended(self, stage: Stage) -> None:
         """One check of `stage` was sealed."""
@@ -151,6 +157,9 @@ class _Stages:
             self._open[stage] -= 1
             if self._open[stage]:
                 return
+        self._tell(stage)
+
+    def _tell(self, stage: Stage) -> None:
         status = read_job(self._job.path).stage_status(stage)
         self._log.tell({"type": "stage_complete", "stage": stage.value, "status": status})
 

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 
 from openforge import checks, runner
+from openforge.service.settings import ServiceSettings
 from openforge.tables import TABLES
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +20,14 @@ def test_the_tables_are_documented():
         assert f"## {name}" in text
         for column in schema.names:
             assert f"`{column}`" in text
+
+
+def test_the_settings_of_the_service_are_documented():
+    """docs/reference/settings.md has each one with its meaning."""
+    text = (ROOT / "docs/reference/settings.md").read_text()
+    for name, field in ServiceSettings.model_fields.items():
+        assert f"| `OPENFORGE_{name.upper()}` |" in text
+        assert f"| {field.description} |" in text
 
 
 @pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.id)

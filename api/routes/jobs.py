@@ -21,12 +21,13 @@ from api.deps import (
 from api.errors import ApiError
 from api.identity import Caller
 from api.ratelimit import Limiter
-from api.routing import Route
+from api.routing import Route, SubmissionRoute
 from openforge.control import jobs as queue
 from openforge.control.records import Wanted
 from openforge.service.service import Service
 
 router = APIRouter(tags=["jobs"], route_class=Route)
+submissions = APIRouter(tags=["jobs"], route_class=SubmissionRoute)
 
 _WORDS = "queued running passed failed inconclusive skipped error cancelled"
 Status = Annotated[
@@ -51,7 +52,7 @@ def retry_within_limit(
     within_limit(request, see_project(service, caller, job.project_id), caller)
 
 
-@router.post(
+@submissions.post(
     "/projects/{id}/jobs",
     status_code=202,
     summary="Submit a verification job",
@@ -122,7 +123,7 @@ def cancel(job: TheJob, service: TheService, _: Submitter, response: Response) -
     return shapes.job(stopped, service)
 
 
-@router.post(
+@submissions.post(
     "/jobs/{id}/retry",
     status_code=202,
     summary="Retry a job",

@@ -77,6 +77,11 @@ class Service:
         """Whether the workspace's disk has room for another job."""
         return shutil.disk_usage(self.workspace.path).free >= self.settings.min_free_mb << 20
 
+    def require_room(self) -> None:
+        """Raises QueueFull when the queue takes no job now."""
+        with self.control.read() as connection:
+            queue.require_room(connection, self.settings.queue_capacity)
+
     def submit(
         self,
         project: Project,
