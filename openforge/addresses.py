@@ -1,9 +1,8 @@
 """Which addresses a webhook may reach: public ones, unless the operator allows private ones too.
 
 A user names a URL and the server connects to it from inside the operator's network, so the URL is
-checked when it is registered, and every address its name resolves to before each connection. The
-connection must then go to exactly an address that :func:`resolve` returned: a second look-up
-could answer otherwise (DNS rebinding).
+checked when it is registered, and every address its name resolves to before each connection, which
+must go to exactly one that :func:`resolve` returned: a second look-up could differ (rebinding).
 """
 
 from __future__ import annotations
@@ -73,8 +72,7 @@ _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _LOCAL_NAMES = (".localhost", ".local", ".localdomain", ".internal", ".home.arpa")
 
-# getaddrinfo cannot be interrupted. Names whose servers never answer must not use up the threads
-# that the rest of the process needs, so look-ups have a few of their own.
+# getaddrinfo cannot be interrupted: names that are never answered use up threads, but only these
 _LOOKUPS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="openforge-dns")
 
 
@@ -298,5 +296,15 @@ async def resolve(
     if not found:
         raise NoAddress(f"no address was found for {host}")
     for ip in found if not allow_private else ():
-        check_address(ip)
+        _check_found(host, ip)
     return found
+
+
+def _check_found(host: str, ip: str) -> None:
+    """As `check_address`, without telling a user what a name of our network leads to."""
+    try:
+        check_address(ip)
+    except Blocked:
+        if ip == host:
+            raise
+        raise Blocked(f"{host} has an address that is not public") from None

@@ -37,6 +37,7 @@ MAX_REPLY_BYTES = 64 * 1024  # header and body
 KEPT_BYTES = 1024
 MAX_ADDRESSES = 4  # a name with hundreds of addresses must not become a port scan
 
+_NOT_CONNECTED = (httpcore.ConnectError, httpcore.ConnectTimeout)
 _logger = logging.getLogger("openforge")
 _NAME = re.compile(r"[A-Za-z0-9-]+")
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
@@ -129,7 +130,8 @@ class Sender:
     lookup
         Resolves names; tests give their own.
     tls
-        Whom to trust; without it the system's and certifi's certificate authorities.
+        Whom to trust; without it the system's and certifi's certificate authorities. It is set
+        to offer HTTP/1.1 only.
     """
 
     def __init__(
@@ -155,10 +157,10 @@ class Sender:
         started = time.monotonic()
         reply = _Reply()
         try:
-            async with asyncio.timeout(self._timeout_s) as limit:
+            async with asyncio.timeout(self._timeout_s):
                 error = await self._attempt(url, headers, body, reply)
-        except TimeoutError as exc:
-            error = f"timed out after {self._timeout_s:g} s" if limit.expired() else _cause(exc)
+        except TimeoutError:
+            error = f"timed out after {self._timeout_s:g} s"
         except Exception:
             # The boundary of an attempt: a defect here must not stop what goes to other receivers
             _logger.exception("a webhook could not be delivered")
@@ -180,7 +182,7 @@ class Sender:
             return str(exc)
         except Blocked as exc:
             return f"blocked: {exc}"
-        except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
+        except _NOT_CONNECTED as exc:
             return _cause(exc)
         try:
             return await self._exchange(stream, target, request, reply)
@@ -193,7 +195,7 @@ class Sender:
         for address in others:
             try:
                 return await self._open(address, port)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+            except _NOT_CONNECTED:
                 continue
         return await self._open(last, port)
 
@@ -211,7 +213,7 @@ class Sender:
         try:
             if target.scheme == "https":
                 stream = await stream.start_tls(self._tls, target.host)
-        except (httpcore.ConnectError, ssl.SSLError, OSError) as exc:
+        except _NOT_CONNECTED as exc:
             return f"TLS: {_cause(exc)}"
         try:
             metered = _Metered(stream, reply)
@@ -223,7 +225,7 @@ class Sender:
         except _Full:
             if reply.status is None:
                 return "the header of the reply is longer than 64 KiB"
-        except httpcore.NetworkError as exc:
+        except (httpcore.NetworkError, httpcore.TimeoutException) as exc:
             return _cause(exc)
         except httpcore.RemoteProtocolError:
             if reply.ended:
@@ -241,7 +243,7 @@ def _request(target: Target, headers: Mapping[str, str], body: bytes) -> httpcor
         "Content-Length": str(len(body)),
         "Connection": "close",
     }
-    taken = {name.lower() for name in (*ours, "Transfer-Encoding", "Expect", "Upgrade", "TE")}
+    taken = {name.lower() for name in (*ours, "Transfer-Encoding", "Expect", "Upgrade")}
     for name, value in headers.items():
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise Blocked("a header has characters that are not allowed in one")
@@ -262,10 +264,11 @@ def _cause(exc: BaseException) -> str:
     for cause in _chain(exc):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"certificate verify failed: {cause.verify_message.rstrip('.')}"
-        if isinstance(cause, ssl.SSLError) and cause.reason:
-            return cause.reason.lower().replace("_", " ")
-        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError):  # its errno is OpenSSL's number, not the system's
+            reason: str | None = getattr(cause, "reason", None)
+            return reason.lower().replace("_", " ") if reason else "the connection was closed"
+        if isinstance(cause, OSError) and cause.errno:
             return os.strerror(cause.errno).lower()
-    if any(isinstance(cause, TimeoutError) for cause in _chain(exc)):
+    if isinstance(exc, httpcore.TimeoutException):
         return "the connection timed out"
     return "the connection was closed"

@@ -91,6 +91,5 @@ def _fault(part: str) -> str:
 
 
 def _is_plain(char: str) -> bool:
-    category = unicodedata.category(char)
-    letter_or_digit = category.startswith("L") or category == "Nd"
+    letter_or_digit = char.isalpha() or char.isdecimal()
     return char in _MARKS or (letter_or_digit and char not in _BLANK)

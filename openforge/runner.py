@@ -38,6 +38,7 @@ from openforge import errors, events  # noqa: E402
 from openforge.errors import OpenForgeError  # noqa: E402
 from openforge.kernel.event_pipe import EventPipe  # noqa: E402
 from openforge.kernel.fork_server import ForkServer, ForkUnavailable  # noqa: E402
+from openforge.kernel.lines import Lines  # noqa: E402
 from openforge.kernel.manager import START_TIMEOUT_S, KernelManager  # noqa: E402
 from openforge.kernel.output_cap import OutputCap, fits  # noqa: E402
 from openforge.tools import process  # noqa: E402
@@ -218,7 +219,7 @@ def _can_fork() -> bool:
 class _NotebookClient(PapermillNotebookClient):
     def __init__(self, notebook: Any, run: _Run, **more: Any) -> None:
         super().__init__(notebook, **more)
-        self.run, self.cap = run, OutputCap()
+        self.run, self.cap, self.lines = run, OutputCap(), Lines()
         self._over = threading.Event()
 
     def execute(self, **more: Any) -> Any:
@@ -233,9 +234,8 @@ class _NotebookClient(PapermillNotebookClient):
     def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
         kind, content = msg["msg_type"], msg["content"]
         if kind == "stream":
-            level = "WARNING" if content["name"] == "stderr" else "INFO"
-            for line in content["text"].splitlines():
-                self.run.emit({"type": "log", "level": level, "message": line[:10_000]})
+            for line in self.lines.add(content["name"], content["text"]):
+                self._log(content["name"], line)
             text = self.cap.stream(content["text"])
             if not text:
                 return None
@@ -244,6 +244,10 @@ class _NotebookClient(PapermillNotebookClient):
             note = {"text/plain": "[an output that was too large to be stored]"}
             msg = {**msg, "content": {**content, "data": note}}
         return super().process_message(msg, cell, cell_index)
+
+    def _log(self, stream: str, line: str) -> None:
+        level = "WARNING" if stream == "stderr" else "INFO"
+        self.run.emit({"type": "log", "level": level, "message": line})
 
     def papermill_execute_cells(self) -> None:
         for index, cell in enumerate(self.nb.cells):
@@ -271,6 +275,8 @@ class _NotebookClient(PapermillNotebookClient):
                 raise
             return False
         finally:
+            for stream, line in self.lines.rest():
+                self._log(stream, line)
             self.cap.finish(self.nb.cells[index]) if cell.cell_type == "code" else None
             self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
             self.run.emit({"type": "cell", "cell": index, "of": count, "state": "end"})

@@ -215,6 +215,7 @@ def authority():
     def serve(*names):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         ca.issue_cert(*names).configure_cert(context)
+        context.set_alpn_protocols(["h2", "http/1.1"])
         context.asked = []
         context.sni_callback = lambda _, name, context: context.asked.append(name)
         return context
@@ -286,7 +287,7 @@ def test_a_private_address_is_never_connected_to(monkeypatch, ips):
     connected = spy_on_connections(monkeypatch)
     one = sender(resolving(ips), allow_private=False)
     answer = asyncio.run(one.deliver("https://hooks.example/", {}, BODY))
-    assert answer.error == "blocked: address 127.0.0.1 is not public"
+    assert answer.error == "blocked: hooks.example has an address that is not public"
     assert (answer.status, answer.ok, connected) == (None, False, [])
 
 
@@ -341,6 +342,18 @@ def test_the_next_address_is_tried_when_one_is_silent(monkeypatch):
             return await one.deliver(server.url(), {}, BODY)
 
     assert asyncio.run(run()).ok
+
+
+def test_an_address_that_is_silent(monkeypatch):
+    """The only one there is: the attempt ends before its own limit, with the reason."""
+
+    async def connect_tcp(self, host, port, timeout):
+        await asyncio.sleep(timeout)
+        raise httpcore.ConnectTimeout
+
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect_tcp)
+    answer = asyncio.run(sender(timeout_s=0.3).deliver("http://hooks.test/", {}, BODY))
+    assert answer.error == "the connection timed out"
 
 
 def test_a_name_with_many_addresses_is_not_a_port_scan(monkeypatch):
@@ -413,6 +426,23 @@ def test_tls_asks_for_the_name(authority):
     assert answer.ok, answer.error
     assert asked == ["hooks.test"]
     assert server.requests[0][1] == BODY
+
+
+def test_tls_offers_http_1_only(authority):
+    """A server that would rather speak HTTP/2 is not led to."""
+    chosen = []
+
+    async def reply(reader, writer):
+        chosen.append(writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        writer.write(OK)
+
+    async def run():
+        async with Server(reply, tls=authority.serve("hooks.test")) as server:
+            one = sender(tls=authority.trust())
+            return await one.deliver(server.url(scheme="https"), {}, BODY)
+
+    assert asyncio.run(run()).ok
+    assert chosen == ["http/1.1"]
 
 
 def test_tls_of_an_address(authority):
@@ -500,6 +530,16 @@ def _deliver_to(serve, scheme="http", **settings):
 
 
 # What comes back
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "ok"),
+    [(200, "", True), (299, "", True), (199, "", False), (300, "", False), (200, "late", False)],
+)
+def test_ok_is_2xx_without_error(status, error, ok):
+    """And nothing else; no reply is none either."""
+    assert Answer(status, error, 0.1, "").ok is ok
+    assert not Answer(None, error, 0.1, "").ok
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
@@ -663,6 +703,13 @@ def test_a_reset_connection():
 
     answer, _ = post(reset)
     assert answer.error == "connection reset by peer"
+
+
+def test_the_number_of_a_tls_error_is_not_the_systems():
+    """OpenSSL's 8 is an end of file, the system's is "exec format error"."""
+    error = httpcore.ConnectError()
+    error.__cause__ = ssl.SSLEOFError(8, "EOF occurred in violation of protocol (_ssl.c:1006)")
+    assert delivery._cause(error) == "the connection was closed"
 
 
 def test_a_refused_connection():

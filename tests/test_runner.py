@@ -18,6 +18,7 @@ from openforge import runner
 from openforge.errors import OpenForgeError
 from openforge.kernel.event_pipe import parse
 from openforge.kernel.fork_server import ForkServer
+from openforge.kernel.lines import Lines
 from openforge.runner import Ending, Execution
 
 _NUMBERS = itertools.count()
@@ -291,3 +292,15 @@ def test_a_problem_of_one_check_ends_the_job_and_is_recorded(tmp_path, monkeypat
     record = Workspace(tmp_path).job("last")
     assert (record.status, stopped) == ("error", [True])
     assert "No space left" in record.error
+
+
+def test_lines_come_whole_whatever_the_pieces():
+    """A kernel sends output in pieces that end anywhere; streams do not mix."""
+    lines = Lines()
+    assert list(lines.add("stdout", "one\ntw")) == ["one"]
+    assert list(lines.add("stderr", "warned\n")) == ["warned"]
+    assert list(lines.add("stdout", "o\r\n\nthr")) == ["two", ""]
+    assert list(lines.rest()) == [("stdout", "thr")]
+    assert list(lines.rest()) == []
+    assert list(lines.add("stdout", "x" * 30_000)) == []
+    assert [len(line) for line in lines.add("stdout", "x" * 30_000 + "\nend\n")] == [10_000, 3]

@@ -26,6 +26,7 @@ import traceback
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+_BURY_S = 10
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _KERNEL_MODULES = (
     "ipykernel.kernelapp",
@@ -155,6 +156,7 @@ class Zygote:
                 self._reap()
             if self._control in ready and not self._answer():
                 kill_tree(os.getpid(), itself=False)
+                _bury_all()
                 return
 
     def _answer(self) -> bool:
@@ -206,6 +208,15 @@ class Zygote:
     def _say(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
             self._control.send(json.dumps(message).encode())
+
+
+def _bury_all() -> None:
+    """Wait until nothing is left below: whoever waits for this process may rely on it."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_BURY_S)  # what cannot be killed is not waited for
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 def main(handle: int, modules: list[str]) -> None:

@@ -1,0 +1,29 @@
+"""Whole lines out of the pieces in which a kernel sends what is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+MAX_LINE = 10_000
+
+
+class Lines:
+    """Keeps the begun line of each stream until its end comes: a piece may end anywhere."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, str] = {}
+
+    def add(self, stream: str, text: str) -> Iterator[str]:
+        """The lines of `stream` that end in `text`; of a very long line, its beginning."""
+        for line in (self._begun.pop(stream, "") + text).splitlines(keepends=True):
+            whole = line.rstrip("\r\n")
+            if len(whole) < len(line):
+                yield whole[:MAX_LINE]
+            else:
+                self._begun[stream] = line[: MAX_LINE + 1]
+
+    def rest(self) -> Iterator[tuple[str, str]]:
+        """The lines that never ended, with their streams."""
+        for stream, line in self._begun.items():
+            yield stream, line[:MAX_LINE]
+        self._begun.clear()
