@@ -32,9 +32,10 @@ _SCHEMA = """
 _INCR = """
     INSERT INTO windows VALUES (:key, :amount, :now + :expiry)
     ON CONFLICT (key) DO UPDATE SET
-        count = iif(expires_at > :now AND expires_at <= :now + :expiry, count, 0) + :amount,
-        expires_at = iif(expires_at > :now AND expires_at <= :now + :expiry,
-                         expires_at, :now + :expiry)
+        count = :amount + CASE WHEN expires_at > :now AND expires_at <= :now + :expiry
+                          THEN count ELSE 0 END,
+        expires_at = CASE WHEN expires_at > :now AND expires_at <= :now + :expiry
+                     THEN expires_at ELSE :now + :expiry END
     RETURNING count
 """
 _LOOK = "SELECT count, expires_at FROM windows WHERE key = ? AND expires_at > ?"

@@ -165,6 +165,10 @@ def _papermill(execution: Execution, run: _Run, env: Mapping[str, str]) -> BaseE
         )
     except (PapermillExecutionError, DeadKernelError, _Stopped) as error:
         return error
+    except ForkUnavailable as error:
+        if not run.stopped:
+            raise
+        return error  # the kernel was ended while it started
     return None
 
 

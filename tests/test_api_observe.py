@@ -358,7 +358,8 @@ async def socket(websocket: WebSocket):
 app.add_middleware(ObserveMiddleware, metrics=Metrics())
 
 async def main():
-    config = uvicorn.Config(app, port=0, log_config=configure_logging("DEBUG"), access_log=False)
+    config = uvicorn.Config(app, port=0, ws="websockets-sansio",
+        log_config=configure_logging("DEBUG"), access_log=False)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:

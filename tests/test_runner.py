@@ -129,6 +129,21 @@ def test_cancel_interrupts_a_tool(run):
     assert wait_until(lambda: not alive("sleep 87651"))
 
 
+def test_a_kernel_that_is_cancelled_while_it_starts_is_cancelled(tmp_path):
+    """At whatever moment: that is an end as asked for, no failure."""
+    ForkServer.shared()
+    source = write_notebook(tmp_path, "import time\ntime.sleep(60)")
+    for number in range(12):
+        cancel = threading.Event()
+        timer = threading.Timer(number / 100, cancel.set)
+        timer.start()
+        target = tmp_path / f"out{number}.ipynb"
+        execution = Execution(source, target, {"x": 3}, tmp_path)
+        outcome = runner.execute(execution, on_event=lambda _: None, cancel=cancel, grace_s=0.2)
+        assert outcome.ending is Ending.CANCELLED
+        timer.join()
+
+
 def test_what_ignores_interrupts_is_killed(run):
     """A kernel and a tool in its own session that ignore signals go after the grace period."""
     stubborn = (

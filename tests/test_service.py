@@ -155,7 +155,9 @@ def test_a_killed_worker_costs_an_attempt_and_no_job(service):
     numbers = [event["seq"] for event in read_events(events)]
     assert numbers == list(range(1, len(numbers) + 1))
     service.cancel(job)
-    assert wait(service, job, final).status == "cancelled"
+    ended = wait(service, job, final)
+    assert ended.error == ""
+    assert ended.status == "cancelled"
     assert service.cancel(job).status == "cancelled"
 
 

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import IO
 
@@ -76,6 +77,9 @@ class _Worker:
             conclude.write_report(job)
         except (OpenForgeError, OSError) as error:
             problem = str(error)
+        except Exception as error:  # the boundary of a job: a fault of ours ends it, not the worker
+            traceback.print_exc()
+            problem = f"{type(error).__name__}: {error}"
         self._tell({"type": "ended", "problem": problem})
         if not problem:
             conclude.index(self._workspace, job)  # if not now, with the next query
