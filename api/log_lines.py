@@ -1,4 +1,4 @@
-"""The service's log: one JSON object a line on stderr, and the ids that each line carries."""
+"""The service's log: one JSON object a line on stderr, and the id that each line carries."""
 
 from __future__ import annotations
 
@@ -12,17 +12,11 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 
 _REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
-_JOB_ID: ContextVar[str | None] = ContextVar("job_id", default=None)
 
 
 def request_id() -> str | None:
     """The id of the request that this code works for, if any."""
     return _REQUEST_ID.get()
-
-
-def job_id() -> str | None:
-    """The id of the job that this code works for, if any."""
-    return _JOB_ID.get()
 
 
 @contextmanager
@@ -35,31 +29,20 @@ def for_request(id_: str) -> Iterator[None]:
         _REQUEST_ID.reset(token)
 
 
-@contextmanager
-def for_job(id_: str) -> Iterator[None]:
-    """Log lines from within carry this job id."""
-    token = _JOB_ID.set(id_)
-    try:
-        yield
-    finally:
-        _JOB_ID.reset(token)
-
-
 class JsonLines(JsonFormatter):
     """A log record as one line of JSON; what would break a line is escaped."""
 
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
-        """The fields of a line: time, level, logger, message, ids, then the record's extras."""
+        """The fields of a line: time, level, logger, message, request, then the record's extras."""
         moment = datetime.fromtimestamp(record.created, UTC)
         log_data["timestamp"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         log_data["level"] = record.levelname
         log_data["logger"] = record.name
         log_data["message"] = record.message
-        for name, id_ in (("request_id", request_id()), ("job_id", job_id())):
-            if id_ is not None:
-                log_data[name] = id_
+        if (id_ := request_id()) is not None:
+            log_data["request_id"] = id_
         super().add_fields(log_data, record, message_dict)
         log_data.pop("color_message", None)  # uvicorn's second copy of the message, with escapes
 

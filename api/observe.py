@@ -142,6 +142,8 @@ class _Exchange:
             "client": (self._scope.get("client") or (None,))[0],
             "user": getattr(self._state.get("caller"), "user", None),
         }
+        if job_id := self._state.get("job_id"):
+            line["job_id"] = job_id
         _LOG.info("request", extra=line)
 
     def _closed(self) -> None:

@@ -32,6 +32,7 @@ def make_app(metrics, tmp_path):
     @router.get("/y/{c}")
     def x(b, c, request: Request):
         request.state.caller = SimpleNamespace(user="ada")
+        request.state.job_id = "j1"
         return log_lines.request_id()
 
     @app.get("/fails")
@@ -151,6 +152,7 @@ def test_each_request_is_one_line(client, lines):
         "status": 200,
         "client": "testclient",
         "user": "ada",
+        "job_id": "j1",
     }
     assert "hidden" not in json.dumps(lines())
 
@@ -162,15 +164,15 @@ def test_a_path_cannot_forge_a_line(client, lines):
     assert line["path"] == '/a\n{"message": "forged"}\r\x1b\u2028'
 
 
-def test_lines_name_the_job_they_are_about(lines):
-    """Within `for_job`, and only there."""
-    with log_lines.for_job("j1"):
-        logging.getLogger("openforge").warning("inside", extra={"check": "lint"})
-    logging.getLogger("openforge").warning({"a": 1})
-    inside, outside = lines()
-    assert (inside["job_id"], inside["check"]) == ("j1", "lint")
-    assert "job_id" not in outside
-    assert log_lines.job_id() is None
+def test_lines_name_the_job_they_are_about(client, lines):
+    """Where a route has found one, and what a logger says beside its message."""
+    client.get("/api/v1/inner/b/x/c")
+    client.get("/cached")
+    logging.getLogger("openforge").warning("inside", extra={"job_id": "j2", "attempt": 1})
+    one, none, other = lines()
+    assert one["job_id"] == "j1"
+    assert "job_id" not in none
+    assert (other["job_id"], other["attempt"]) == ("j2", 1)
 
 
 def test_every_response_has_the_security_headers(client):

@@ -125,3 +125,6 @@ class Courier:
             elif webhook:
                 webhooks.did_not_work(connection, webhook, gone=answer.status == _GONE)
         self.outcomes["delivered" if answer.ok else "failed"] += 1
+        if not answer.ok:
+            about = {"job_id": delivery.job_id, "webhook_id": delivery.webhook_id}
+            _log.warning("a message was not delivered: %s", answer.error, extra=about)

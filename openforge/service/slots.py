@@ -128,6 +128,8 @@ class Slots:
 
     def _run(self, worker: WorkerProcess, job: Job) -> None:
         self._workers[job.id], self._progress[job.id] = worker, {}
+        about = {"job_id": job.id, "attempt": job.attempt}
+        _log.info("a job was started", extra=about)
         try:
             problem = None
             for event in worker.run(job.id, job.attempt):
@@ -139,13 +141,14 @@ class Slots:
                 self._interrupted(job.id)
             else:
                 ends.finish(self._control, self._record(job.id), job.id, problem)
+                _log.info("a job has ended", extra=about)
         finally:
             del self._workers[job.id], self._progress[job.id]
             self._changed()
 
     def _interrupted(self, job_id: str) -> None:
         """The worker has died: the job goes back into the queue, if it may start again."""
-        _log.warning("the worker of %s is gone", job_id)
+        _log.warning("the worker of a job is gone", extra={"job_id": job_id})
         ends.recover(self._control, self._record(job_id), job_id, crashed=not self._requeue)
 
     def _record(self, job_id: str) -> JobRecord | None:
