@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import os
 import sys
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def serve(host: str, port: int, workspace: Path | None) -> None:
         log_config=configure_logging(settings.log_level),
         access_log=False,
         server_header=False,
+        # Else a client on this machine could say that it is another one.
+        proxy_headers="FORWARDED_ALLOW_IPS" in os.environ,
         timeout_graceful_shutdown=_CLOSE_S,
         backlog=_BACKLOG,
         lifespan="on",

@@ -297,6 +297,7 @@ def test_uploads_take_effect_as_a_whole(service, tmp_path):
     """Or not at all: a bad project file, a file in a folder's place, too many files."""
     of = project(service)
     before = {e.name for e in service.files.entries(of)}
+    kept = ["1"]
 
     def refused(error, files):
         with pytest.raises(error):
@@ -305,7 +306,7 @@ def test_uploads_take_effect_as_a_whole(service, tmp_path):
             now_ = projects.get(connection, of.id)
         assert {e.name for e in service.files.entries(now_)} == before
         folders = sorted(p.name for p in (tmp_path / "projects" / of.id).iterdir())
-        assert folders == [str(now_.revision)]
+        assert folders == kept
         assert list((tmp_path / "projects" / ".incoming").iterdir()) == []
 
     refused(ConfigError, {"openforge.yaml": "project: {nme: x}"})
@@ -316,6 +317,7 @@ def test_uploads_take_effect_as_a_whole(service, tmp_path):
     assert service.files.file(after, "rtl/tiny.sv").read_text() == "changed"
     dropped = service.drop_file(after, "rtl/new.sv")
     assert {e.name for e in service.files.entries(dropped)} == before
+    assert [p.name for p in (tmp_path / "projects" / of.id).iterdir()] == ["3"]
     for name in ("../1/openforge.yaml", "/etc/passwd", "rtl", ""):
         with pytest.raises(NotFound):
             service.files.file(dropped, name)

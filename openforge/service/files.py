@@ -12,7 +12,7 @@ import secrets
 import shutil
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,11 +111,11 @@ class ProjectFiles:
         (target / name).unlink()
         return int(target.name)
 
-    def forget(self, project_id: str, *, but: int = 0) -> None:
-        """Remove the revisions of a project, but for one."""
-        folder = self._root / project_id
+    def forget(self, project_id: str, *, but: Collection[int] = ()) -> None:
+        """Remove the revisions of a project, but for some."""
+        folder, kept = self._root / project_id, {str(number) for number in but}
         for path in folder.iterdir() if folder.is_dir() else ():
-            if path.name != str(but):
+            if path.name not in kept:
                 shutil.rmtree(path, ignore_errors=True)
         if not but:
             shutil.rmtree(folder, ignore_errors=True)

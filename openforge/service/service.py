@@ -169,14 +169,19 @@ class Service:
             with self.control.read() as connection:
                 project = projects.get(connection, project.id)
             revision = self.files.with_files(project, incoming)
-            return self._switch(project, revision, {k: v for k, v in told.items() if v})
+            changed = self._switch(project, revision, {k: v for k, v in told.items() if v})
+            # Somebody may be reading the one before, which has no more to hide than this one.
+            self.files.forget(project.id, but=(project.revision, revision))
+            return changed
 
     def drop_file(self, project: Project, name: str) -> Project:
         """Remove one file of the project. Raises NotFound."""
         with self.files.locked(project.id):
             with self.control.read() as connection:
                 project = projects.get(connection, project.id)
-            return self._switch(project, self.files.without_file(project, name), {})
+            changed = self._switch(project, self.files.without_file(project, name), {})
+            self.files.forget(project.id, but=(changed.revision,))
+            return changed
 
     def record(self, job: Job) -> JobRecord:
         """The run folder of `job`. Raises NotFound when it was removed."""
@@ -184,9 +189,7 @@ class Service:
 
     def _switch(self, project: Project, revision: int, values: dict[str, Any]) -> Project:
         with self.control.write() as connection:
-            changed = projects.change(connection, project.id, {**values, "revision": revision})
-        self.files.forget(project.id, but=revision)
-        return changed
+            return projects.change(connection, project.id, {**values, "revision": revision})
 
     def _enqueue(self, record: JobRecord, project: Project, retry_of: str | None = None) -> Job:
         job = queue.new(
