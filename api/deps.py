@@ -6,7 +6,6 @@ import re
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
-from fastapi.security import APIKeyHeader, HTTPBearer
 
 from api.errors import ApiError
 from api.identity import Caller
@@ -18,8 +17,6 @@ from openforge.control.tokens import Scope
 from openforge.errors import NotFound
 from openforge.service.service import Service
 
-bearer = HTTPBearer(auto_error=False, scheme_name="bearer", description="`of_...`")
-api_key = APIKeyHeader(name="X-API-Key", auto_error=False, scheme_name="apiKey")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -62,14 +59,19 @@ def admin(request: Request) -> Caller:
     return caller
 
 
-_schemes = [Depends(bearer), Depends(api_key)]  # so that the OpenAPI document names both
 TheService = Annotated[Service, Depends(service_of)]
 Reader = Annotated[Caller, Depends(reader)]
 Submitter = Annotated[Caller, Depends(submitter)]
 Admin = Annotated[Caller, Depends(admin)]
-ProjectId = Annotated[str, Path(alias="id", max_length=100, examples=["proj_abc123"])]
-JobId = Annotated[str, Path(alias="id", max_length=100, examples=["job_xyz789"])]
-WebhookId = Annotated[str, Path(alias="id", max_length=100, examples=["wh_def456"])]
+ProjectId = Annotated[
+    str, Path(alias="id", max_length=100, description="a project", examples=["proj_abc123"])
+]
+JobId = Annotated[
+    str, Path(alias="id", max_length=100, description="a job", examples=["job_xyz789"])
+]
+WebhookId = Annotated[
+    str, Path(alias="id", max_length=100, description="a webhook", examples=["wh_def456"])
+]
 PageNumber = Annotated[int, Query(ge=1, le=1_000_000, description="page, from 1")]
 PerPage = Annotated[int, Query(ge=1, le=100, description="rows a page")]
 
@@ -130,9 +132,11 @@ def the_project(service: TheService, caller: Reader, project_id: ProjectId) -> P
     return see_project(service, caller, project_id)
 
 
-def the_job(service: TheService, caller: Reader, job_id: JobId) -> Job:
-    """The job of the address."""
-    return see_job(service, caller, job_id)
+def the_job(request: Request, service: TheService, caller: Reader, job_id: JobId) -> Job:
+    """The job of the address; the request's line in the log names it."""
+    found = see_job(service, caller, job_id)
+    request.state.job_id = found.id
+    return found
 
 
 def the_webhook(service: TheService, caller: Reader, webhook_id: WebhookId) -> Webhook:

@@ -19,17 +19,72 @@ from openforge.errors import NotFound
 
 _BLOCK = 1 << 20
 _MAX_RANGE_HEADER = 200
-_BINARY = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
-_HEADERS = {
-    "ETag": {"schema": {"type": "string"}, "description": "changes with the content"},
-    "Accept-Ranges": {"schema": {"type": "string"}},
-    "Content-Disposition": {"schema": {"type": "string"}},
+# The kind of a file is its own; a client that knows none takes the bytes.
+_CONTENT = {
+    "application/octet-stream": {
+        "schema": {"type": "string", "format": "binary"},
+        "example": "module ntt_butterfly (input wire clk);",
+    },
+    "*/*": {"schema": {}},
+}
+SAVED = {
+    "Content-Disposition": {
+        "description": "the file is to be saved, under this name",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "attachment; filename=\"coverage.xml\"; filename*=UTF-8''coverage.xml",
+    }
+}
+_STATE = {
+    "ETag": {
+        "description": "changes with the content",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": '"9f86d081884c7d659a2feaa0c55ad015"',
+    },
+    "Last-Modified": {
+        "description": "when the file was written",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "Thu, 15 Jan 2026 10:30:00 GMT",
+    },
+    "Accept-Ranges": {
+        "description": "parts can be asked for",
+        "required": True,
+        "schema": {"type": "string", "const": "bytes"},
+        "example": "bytes",
+    },
+}
+_PART = {
+    "Content-Range": {
+        "description": "which bytes these are, of how many",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "bytes 0-1023/4096",
+    }
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file", "content": {"*/*": _BINARY}, "headers": _HEADERS},
-    206: {"description": "The part that was asked for", "content": {"*/*": _BINARY}},
-    304: {"description": "It has not changed (`If-None-Match`)"},
-    416: {"description": "The file has no such part"},
+    200: {"description": "The file", "content": _CONTENT, "headers": {**_STATE, **SAVED}},
+    206: {
+        "description": "The part that was asked for",
+        "content": _CONTENT,
+        "headers": {**_STATE, **SAVED, **_PART},
+    },
+    304: {"description": "It has not changed (`If-None-Match`)", "headers": _STATE},
+    416: {
+        "description": "The file has no such part",
+        "headers": {"Content-Range": {**_PART["Content-Range"], "example": "bytes */4096"}},
+    },
+}
+PARAMETERS: dict[str, Any] = {
+    "parameters": [
+        {"name": name, "in": "header", "description": said, "schema": {"type": "string"}}
+        for name, said in (
+            ("Range", "one part of the file, in bytes; several parts at once: the whole file"),
+            ("If-Range", "an `ETag`: the part only if the file has not changed, else all of it"),
+            ("If-None-Match", "`ETag`s that are known: `304` when the file has one of them"),
+        )
+    ]
 }
 
 

@@ -12,11 +12,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import JsonValue
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
-from api.schemas import Body
+from api.schemas import ErrorCode
+from api.schemas.common import UNKNOWN_FIELD
 from openforge.addresses import Blocked
 from openforge.errors import (
     ConfigError,
@@ -28,23 +30,25 @@ from openforge.errors import (
     ToolError,
     ToolMissing,
 )
+from openforge.plain import plain
 
 CODES = {
-    400: "VALIDATION_ERROR",
-    401: "UNAUTHORIZED",
-    403: "FORBIDDEN",
-    404: "NOT_FOUND",
-    405: "METHOD_NOT_ALLOWED",
-    409: "CONFLICT",
-    413: "PAYLOAD_TOO_LARGE",
-    415: "UNSUPPORTED_MEDIA_TYPE",
-    416: "RANGE_NOT_SATISFIABLE",
-    422: "TOOL_ERROR",
-    429: "RATE_LIMITED",
-    500: "INTERNAL_ERROR",
-    503: "SERVICE_UNAVAILABLE",
+    400: ErrorCode.VALIDATION_ERROR,
+    401: ErrorCode.UNAUTHORIZED,
+    403: ErrorCode.FORBIDDEN,
+    404: ErrorCode.NOT_FOUND,
+    405: ErrorCode.METHOD_NOT_ALLOWED,
+    409: ErrorCode.CONFLICT,
+    413: ErrorCode.PAYLOAD_TOO_LARGE,
+    415: ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+    416: ErrorCode.RANGE_NOT_SATISFIABLE,
+    422: ErrorCode.TOOL_ERROR,
+    429: ErrorCode.RATE_LIMITED,
+    500: ErrorCode.INTERNAL_ERROR,
+    503: ErrorCode.SERVICE_UNAVAILABLE,
 }
 RETRY_AFTER_S = 10
+_UNREADABLE = "There was an error parsing the body"  # FastAPI 0.165 of bytes that are no text
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _STATUS = (
     (NotFound, 404),
@@ -80,7 +84,19 @@ KNOWN = (HTTPException, RequestValidationError, OpenForgeError, OSError, Operati
 
 
 async def _handle(request: Request, error: Exception) -> JSONResponse:
-    return respond(error, request.app.state.service.workspace.path)
+    answer = respond(error, request.app.state.service.workspace.path)
+    if answer.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = _methods(request)
+    return answer
+
+
+def _methods(request: Request) -> str:
+    """All methods of the address; Starlette names those of its first route only."""
+    path, found = request.scope["path"], set[str]()
+    for context in iter_route_contexts(request.app.routes):
+        if context.methods and context.path_regex.match(path):
+            found |= context.methods
+    return ", ".join(sorted(found)) or "GET, HEAD"  # beneath a mount: files
 
 
 def respond(error: Exception, workspace: Path) -> JSONResponse:
@@ -100,17 +116,28 @@ def response(
     details: Mapping[str, JsonValue] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """An error response."""
-    code = CODES.get(status, "VALIDATION_ERROR" if status < 500 else "INTERNAL_ERROR")
+    """An error response. Words of strangers that are in it can be shown, and sent as UTF-8."""
+    other = ErrorCode.VALIDATION_ERROR if status < 500 else ErrorCode.INTERNAL_ERROR
     said = {
-        "code": code,
-        "message": message,
-        "details": {k: v for k, v in (details or {}).items() if v is not None},
+        "code": CODES.get(status, other).value,
+        "message": plain(message),
+        "details": {k: _plain(v) for k, v in (details or {}).items() if v is not None},
     }
     extra = dict(headers or {})
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         extra.setdefault("Retry-After", str(RETRY_AFTER_S))
     return JSONResponse({"error": said}, status, extra)
+
+
+def _plain(value: JsonValue) -> JsonValue:
+    match value:
+        case str():
+            return plain(value)
+        case list():
+            return [_plain(part) for part in value]
+        case dict():
+            return {name: _plain(part) for name, part in value.items()}
+    return value
 
 
 def _api_error(error: Exception) -> ApiError:
@@ -143,15 +170,17 @@ def _http(error: HTTPException) -> ApiError:
         404: "there is nothing at this address; the API is described at /docs",
         405: "this method is not for this address",
     }
-    plain = error.detail == HTTPStatus(error.status_code).phrase
-    message = words.get(error.status_code, error.detail) if plain else error.detail
+    if error.detail == _UNREADABLE:
+        return ApiError(400, "the body is not valid JSON: it is no text", {"field": "body"})
+    unworded = error.detail == HTTPStatus(error.status_code).phrase
+    message = words.get(error.status_code, error.detail) if unworded else error.detail
     return ApiError(error.status_code, message, headers=error.headers)
 
 
 def _config(problems: Sequence[Problem]) -> ApiError:
     """Problems of openforge.yaml, or of overrides of it."""
     first = problems[0]
-    details: dict[str, JsonValue] = {"field": first.field, "suggestion": first.suggestion}
+    details: dict[str, JsonValue] = {"field": first.field or None, "suggestion": first.suggestion}
     place = {"line": first.line, "column": first.column}
     details |= {name: number for name, number in place.items() if number}
     if len(problems) > 1:
@@ -173,22 +202,18 @@ def _validation(faults: Sequence[Any]) -> ApiError:
     path = [str(part) for part in fault["loc"]]
     place = path[0] if path else "body"
     field = ".".join(path[1:]) or place
-    message = str(fault["msg"])
+    message, context = str(fault["msg"]), fault.get("ctx", {})
     if fault["type"] == "json_invalid":
-        return ApiError(
-            400, f"the body is not valid JSON: {fault['ctx']['error']}", {"field": "body"}
-        )
-    if fault["type"] == "extra_forbidden":
-        message = f"unknown field '{path[-1]}'"
-    details: dict[str, JsonValue] = {"field": field, "suggestion": _suggestion(fault)}
+        return ApiError(400, f"the body is not valid JSON: {context['error']}", {"field": "body"})
+    if fault["type"] == UNKNOWN_FIELD:
+        details = {"field": context["name"], "suggestion": context["suggestion"]}
+        return ApiError(400, f"Invalid {place}: {message}", details)
+    details = {"field": field, "suggestion": _suggestion(fault)}
     return ApiError(400, f"Invalid {place}: {field}: {message}", details)
 
 
 def _suggestion(fault: Mapping[str, Any]) -> str | None:
-    """The field or the option that a misspelt word comes nearest to."""
-    if fault["type"] == "extra_forbidden":
-        known = {name for body in Body.__subclasses__() for name in body.model_fields}
-        return next(iter(difflib.get_close_matches(str(fault["loc"][-1])[:100], known, n=1)), None)
+    """The option that a misspelt word comes nearest to."""
     expected = str(fault.get("ctx", {}).get("expected", ""))
     words = [word.strip().strip("'") for word in expected.replace(" or ", ", ").split(",")]
     near = difflib.get_close_matches(str(fault.get("input"))[:100], words, n=1)

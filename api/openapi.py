@@ -2,59 +2,44 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
 
+from api import openapi_links as links
+from api import openapi_words as words
 from api import schemas
 from api.errors import CODES
 from api.routing import HEADER, REPLAYED
 
-_DESCRIPTION = """Verification of cryptographic hardware: create a project, upload its files, submit
-a job, and read what it concluded. Errors have one format. Moments are RFC 3339 in UTC, durations
-read "2.1s" or "5m30s". `status` is the state of a job until it is done, and its verdict from then
-on: only `passed` is passed.
-
-Every POST can carry an `Idempotency-Key`: for 24 hours the same request with it gets the same
-answer, and is carried out once. `/api/v1/jobs/{id}/stream` is a WebSocket of JSON messages: `log`,
-`progress`, `stage_complete`, at last `job_complete`; `?since=` goes on after a number.
-"""
-_ERRORS = {
-    400: "Invalid request or configuration",
-    401: "Missing or invalid token",
-    403: "The token may not do that, or the request comes from a foreign host or origin",
-    404: "Not found",
-    409: "The name is taken, or the Idempotency-Key is in use or was used for another request",
-    413: "The body is too large",
-    415: "The body is of another type",
-    422: "A tool that was needed at once returned an error",
-    429: "Too many requests",
-    500: "Server error",
-    503: "The queue is full, a tool is missing, or there is no room",
-}
-_CODES = sorted(set(CODES.values()))
-_HEADERS: dict[str, tuple[str, str]] = {
-    "X-Request-ID": ("string", "names the request in the service's log"),
-    "X-RateLimit-Limit": ("integer", "requests in the window"),
-    "X-RateLimit-Remaining": ("integer", "requests that are left"),
-    "X-RateLimit-Reset": ("integer", "when the window ends, seconds since 1970"),
-    "RateLimit-Policy": ("string", "draft-ietf-httpapi-ratelimit-headers"),
-    "RateLimit": ("string", "draft-ietf-httpapi-ratelimit-headers"),
-}
+Shape = dict[str, Any]
+_JSON = "application/json"
+_OPEN = "/api/v1/health"  # needs no token
+_MAKES = ("projects_create", "jobs_submit", "jobs_retry", "webhooks_register")  # say where it is
+_NAMES_OTHERS = ("jobs_list", "webhooks_register", "tokens_create")  # a project, which may be gone
 _KEY = {
     "name": HEADER,
     "in": "header",
     "required": False,
     "description": "carried out once for each key, for 24 hours",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "schema": {
+        "type": "string",
+        "description": "carried out once for each key, for 24 hours",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": "^[!-~]+$",
+    },
+    "example": "5f1d0b7a-nightly",
 }
 
 
 def install(app: FastAPI) -> None:
     """Have `app` serve the complete document at /openapi.json."""
 
-    def document() -> dict[str, Any]:
+    def document() -> Shape:
         if not app.openapi_schema:
             app.openapi_schema = _document(app)
         return app.openapi_schema
@@ -62,84 +47,166 @@ def install(app: FastAPI) -> None:
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI) -> Shape:
     found = get_openapi(
         title=app.title,
         version=app.version,
-        summary="Every verdict is a notebook that anyone can run again",
-        description=_DESCRIPTION,
+        summary=words.SUMMARY,
+        description=words.DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        tags=[{"name": name, "description": said} for name, said in words.TAGS.items()],
+        servers=[{"url": "/", "description": "this service"}],
         routes=app.routes,
     )
     parts = found["components"]
-    for unused in ("HTTPValidationError", "ValidationError"):
-        parts["schemas"].pop(unused, None)
-    for model in (schemas.Error, schemas.ErrorBody, schemas.ErrorDetails):
-        shape = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        shape.pop("$defs", None)
-        parts["schemas"][model.__name__] = shape
-    parts["schemas"]["ErrorBody"]["properties"]["code"]["enum"] = _CODES
-    parts["headers"] = {name: _header(kind, said) for name, (kind, said) in _HEADERS.items()}
-    parts["headers"]["Retry-After"] = _header("integer", "seconds to wait")
-    parts["headers"][REPLAYED] = _header("string", "`true`: the answer of an earlier request")
-    parts["responses"] = {_name(status): _error(status) for status in _ERRORS}
+    parts["schemas"] = _schemas(parts["schemas"])
+    parts["headers"] = {name: header.shape() for name, header in words.HEADERS.items()}
+    parts["responses"] = {_name(status): _error(status) for status in words.ERRORS}
+    parts["securitySchemes"] = words.SECURITY
+    tokens: list[Shape] = [{name: []} for name in words.SECURITY]
+    needed = tokens if app.state.service.settings.auth_enabled else [*tokens, {}]
     for path, operations in found["paths"].items():
         for method, operation in operations.items():
             _complete(path, method, operation)
-    found["servers"] = [{"url": "/"}]
+            operation["security"] = [] if path == _OPEN else needed
+            _exemplify(operation, parts["schemas"])
+    links.add(found["paths"])
+    payload = parts["schemas"]["WebhookPayload"]["examples"][0]
+    found["webhooks"] = {
+        event: _webhook(event, said, {**payload, "event": event, **example})
+        for event, (said, example) in words.WEBHOOKS.items()
+    }
     return found
 
 
-def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
+def _schemas(found: Shape) -> Shape:
+    """The components, with those that no route names, and without titles that repeat a name."""
+    more = (schemas.Error, schemas.WebhookPayload)
+    _, shapes = models_json_schema(
+        [(model, "serialization") for model in more], ref_template="#/components/schemas/{model}"
+    )
+    left_out = ("HTTPValidationError", "ValidationError")
+    kept = {name: shape for name, shape in found.items() if name not in left_out}
+    kept = dict(sorted({**shapes["$defs"], **kept}.items()))
+    kept["JsonValue"]["description"] = "Any JSON value."
+    kept["Stage"]["description"] = "A part of a job that is asked for by name."
+    for name, shape in kept.items():
+        # FastAPI drops null from examples, and pydantic sorts them
+        extra = getattr(getattr(schemas, name, None), "model_config", {}).get("json_schema_extra")
+        shape.update(extra if isinstance(extra, dict) else {})
+    kept["ProjectSort"]["x-enum-varnames"] = [order.name for order in schemas.ProjectSort]
+    for shape in kept.values():
+        for field in shape.get("properties", {}).values():
+            field.pop("title", None)
+    return kept
+
+
+def _complete(path: str, method: str, operation: Shape) -> None:
     """Add what every operation shares."""
     responses = operation["responses"]
     responses.pop("422", None)
-    for status in (int(code) for code in list(responses)):
-        headers = responses[str(status)].setdefault("headers", {})
-        headers |= {name: _ref("headers", name) for name in _HEADERS}
-        if method == "post":
-            headers[REPLAYED] = _ref("headers", REPLAYED)
-    if "416" in responses:
-        responses["416"]["content"] = _content()
-    for status in _statuses(path, method, operation):
+    for status, response in responses.items():
+        names = [*words.EVERYWHERE, *_headers(operation["operationId"], method, int(status))]
+        response["headers"] = {name: _ref("headers", name) for name in names} | response.get(
+            "headers", {}
+        )
+        if int(status) in words.ERRORS:
+            response.setdefault("content", _error(int(status))["content"])
+    for status in _statuses(path, method, operation["operationId"]):
         responses.setdefault(str(status), _ref("responses", _name(status)))
+    operation["responses"] = dict(sorted(responses.items()))
+    parameters = operation.setdefault("parameters", [])
+    body = operation.get("requestBody", {}).get("content", {}).get(_JSON)
+    for part in [*parameters, *([body] if body else [])]:
+        part["schema"] = _without_null(part["schema"])
     if method == "post":
-        operation.setdefault("parameters", []).append(_KEY)
-    if path != "/api/v1/health":
-        operation["security"] = [{"bearer": []}, {"apiKey": []}, {}]
+        parameters.append(_KEY)
 
 
-def _statuses(path: str, method: str, operation: dict[str, Any]) -> set[int]:
+def _headers(name: str, method: str, status: int) -> list[str]:
+    """The headers that a response has besides those that are everywhere."""
+    found = ["Location"] if name in _MAKES else []
+    found += [REPLAYED] if method == "post" else []
+    return [*found, *(["Retry-After"] if status == HTTPStatus.SERVICE_UNAVAILABLE else [])]
+
+
+def _statuses(path: str, method: str, name: str) -> set[int]:
     """The errors that an operation can answer."""
-    found = {400, 401, 403, 413, 415, 429, 500, 503}
-    if "{" in path or "requestBody" in operation:
+    found = {400, 403, 429, 500, 503}
+    if path != _OPEN:
+        found.add(401)
+    if "{" in path or name in _NAMES_OTHERS:
         found.add(404)
     if method in ("post", "put"):
-        found.add(409)
+        found |= {409, 413, 415}
     if path.endswith("/reports"):
         found.add(422)
     return found
 
 
-def _error(status: int) -> dict[str, Any]:
-    shown = [*_HEADERS, *(["Retry-After"] if status in (409, 429, 503) else [])]
-    headers = {name: _ref("headers", name) for name in shown}
-    example = {"error": {"code": CODES[status], "message": _ERRORS[status], "details": {}}}
-    content = _content()
-    content["application/json"]["example"] = example
-    return {"description": _ERRORS[status], "headers": headers, "content": content}
+def _without_null(shape: Shape) -> Shape:
+    """The schema of a parameter or body: what is not there is left out, nobody says null."""
+    options = [option for option in shape.pop("anyOf", []) if option != {"type": "null"}]
+    assert len(options) <= 1
+    shape.pop("title", None)
+    return {**next(iter(options), {}), **shape}
 
 
-def _content() -> dict[str, Any]:
-    return {"application/json": {"schema": _ref("schemas", "Error")}}
+def _exemplify(operation: Shape, components: Shape) -> None:
+    """Show the example of each JSON body where it is read: beside the operation."""
+    bodies = {"": operation.get("requestBody", {}), **operation["responses"]}
+    for status, body in bodies.items():
+        content = body.get("content", {}).get(_JSON, {})
+        named = str(content.get("schema", {}).get("$ref", ""))
+        model = components.get(named.rpartition("/")[2], {})
+        if "example" not in content and "examples" in model:
+            said = words.EXAMPLES.get((operation["operationId"], status), {})
+            content["example"] = model["examples"][0] | said
 
 
-def _ref(kind: str, name: str) -> dict[str, str]:
+def _error(status: int) -> Shape:
+    said = words.ERRORS[status]
+    names = [
+        *words.EVERYWHERE,
+        *said.headers,
+        *([REPLAYED] if status in (400, 404, 409, 422) else []),
+    ]
+    body = {"code": CODES[status].value, "message": said.message, "details": said.details}
+    return {
+        "description": said.said,
+        "headers": {name: _ref("headers", name) for name in names},
+        "content": {_JSON: {"schema": _ref("schemas", "Error"), "example": {"error": body}}},
+    }
+
+
+def _webhook(event: str, said: str, example: Shape) -> Shape:
+    """What a registered webhook is sent, as its receiver sees it."""
+    signed = [
+        {
+            "name": name,
+            "in": "header",
+            "required": True,
+            "description": about,
+            "schema": {"type": "string"},
+            "example": shown,
+        }
+        for name, (about, shown) in words.SIGNED.items()
+    ]
+    body = {"schema": _ref("schemas", "WebhookPayload"), "example": example}
+    operation = {
+        "summary": said,
+        "operationId": f"on_{event.replace('.', '_')}",
+        "tags": ["webhooks"],
+        "security": [],
+        "parameters": signed,
+        "requestBody": {"required": True, "content": {_JSON: body}},
+        "responses": {"200": {"description": words.RECEIVED}},
+    }
+    return {"post": operation}
+
+
+def _ref(kind: str, name: str) -> Shape:
     return {"$ref": f"#/components/{kind}/{name}"}
-
-
-def _header(kind: str, said: str) -> dict[str, Any]:
-    return {"description": said, "schema": {"type": kind}}
 
 
 def _name(status: int) -> str:

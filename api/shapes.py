@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 from api import schemas
 from openforge.control import records
@@ -20,18 +21,18 @@ def project(found: records.Project) -> schemas.Project:
     """A project."""
     return schemas.Project(
         **found.model_dump(exclude={"owner", "revision", "deleted_at"}),
-        status="active" if found.revision else "created",
+        status=schemas.ProjectStatus(found.status),
         url=f"{ROOT}/projects/{found.id}",
     )
 
 
-def file(found: FileEntry, project_id: str) -> schemas.File:
+def file(found: FileEntry, project_id: str) -> schemas.ProjectFile:
     """A file of a project."""
-    return schemas.File(
+    return schemas.ProjectFile(
         name=found.name,
         size_bytes=found.size_bytes,
         modified_at=moment(found.modified_at_s),
-        url=f"{ROOT}/projects/{project_id}/files/{found.name}",
+        url=f"{ROOT}/projects/{project_id}/files/{quote(found.name)}",
     )
 
 
@@ -40,7 +41,7 @@ def submitted(job: records.Job) -> schemas.JobSubmitted:
     return schemas.JobSubmitted(
         job_id=job.id,
         project_id=job.project_id,
-        status=State.QUEUED.value,
+        status=schemas.Status.QUEUED,
         stages=list(job.stages),
         submitted_at=job.submitted_at,
         estimated_duration=_span(job.estimate_s),
@@ -54,7 +55,7 @@ def job(found: records.Job, service: Service) -> schemas.Job:
     return schemas.Job(
         job_id=found.id,
         project_id=found.project_id,
-        status=found.status,
+        status=schemas.Status(found.status),
         stages=list(found.stages),
         progress=_progress(found, service),
         submitted_at=found.submitted_at,
@@ -83,10 +84,11 @@ def _progress(found: records.Job, service: Service) -> dict[str, schemas.StagePr
         if stage in ended:
             end = ended[stage]
             shown[stage.value] = schemas.StageProgress(
-                status=end.status, duration=span(end.duration_s)
+                status=schemas.Status(end.status), duration=span(end.duration_s)
             )
         else:
-            shown[stage.value] = schemas.StageProgress(**live.get(stage, {"status": rest}))
+            known = live.get(stage, {"status": rest})
+            shown[stage.value] = schemas.StageProgress.model_validate(known)
     return shown
 
 

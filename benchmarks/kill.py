@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-import kill_findings  # noqa: E402
-import kill_rounds  # noqa: E402
+import kill_findings
+import kill_rounds
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="of-kill-"))
     print(f"seed {given.seed}, {given.rounds} rounds in {folder}", file=sys.stderr)
-    rows = kill_rounds.play(folder, given.rounds, given.seed, _tell)
+    rows = kill_rounds.play(folder, kill_rounds.Plan.random(given.rounds, given.seed), _tell)
     print(kill_findings.markdown(rows))
     wrong = any(row.ok is False for row in rows)
     if not wrong:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import gc
-import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Annotated
 
 import typer
 
+from openforge import cli_config, cli_options, cli_token
+from openforge.cli_options import JobArgument, ProjectArgument, ServerOption, WorkspaceOption
 from openforge.errors import OpenForgeError
-
-if TYPE_CHECKING:
-    from openforge.workspace import Workspace
 
 EXIT_CODES = {
     "passed": 0,
@@ -32,17 +30,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-config_app = typer.Typer(help="The project file, openforge.yaml.", no_args_is_help=True)
-app.add_typer(config_app, name="config")
-token_app = typer.Typer(help="Tokens of the service in a workspace.", no_args_is_help=True)
-app.add_typer(token_app, name="token")
-
-WorkspaceOption = Annotated[
-    Optional[Path],  # noqa: UP045  (typer reads the annotation at run time)
-    typer.Option("--workspace", help="Folder of runs [env: OPENFORGE_WORKSPACE]"),
-]
-ProjectArgument = Annotated[Path, typer.Argument(help="Folder with openforge.yaml")]
-JobArgument = Annotated[str, typer.Argument(help="Job id, its beginning, or 'last'")]
+app.add_typer(cli_config.app, name="config")
+app.add_typer(cli_token.app, name="token")
 
 
 class ReportFormat(StrEnum):
@@ -88,15 +77,26 @@ def run(  # noqa: PLR0917  (options of a command)
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Checks at a time")] = None,
     workspace: WorkspaceOption = None,
+    server: ServerOption = None,
 ) -> None:
     """Verify a project. Exit code: 0 passed, 1 failed, 2 inconclusive, 3 error, 130 interrupted."""
+    if service := cli_options.service(server, workspace):
+        from openforge import cli_remote
+
+        if jobs:
+            raise OpenForgeError("--jobs is for runs on this machine: a service has its own limit")
+        with service:
+            status = cli_remote.run(
+                service, project, stages=stage, settings=set_ or [], as_json=as_json
+            )
+        raise typer.Exit(EXIT_CODES.get(status, EXIT_ERROR))
     from openforge.kernel import fork_server
 
     fork_server.warm()  # it starts while the rest is imported
     from openforge import cli_run
 
     status = cli_run.run(
-        _workspace(workspace),
+        cli_options.workspace(workspace),
         project,
         stages=stage,
         settings=set_ or [],
@@ -120,19 +120,31 @@ def init(
 
 
 @app.command("list")
-def list_(workspace: WorkspaceOption = None) -> None:
+def list_(workspace: WorkspaceOption = None, server: ServerOption = None) -> None:
     """All jobs, the newest first."""
+    if service := cli_options.service(server, workspace):
+        from openforge import cli_remote
+
+        with service:
+            cli_remote.list_(service)
+        return
     from openforge import cli_show
 
-    cli_show.jobs(_workspace(workspace).jobs())
+    cli_show.jobs(cli_options.workspace(workspace).jobs())
 
 
 @app.command()
-def show(job: JobArgument, workspace: WorkspaceOption = None) -> None:
+def show(job: JobArgument, workspace: WorkspaceOption = None, server: ServerOption = None) -> None:
     """What a job concluded: verdicts, findings, where its files are."""
+    if service := cli_options.service(server, workspace):
+        from openforge import cli_remote
+
+        with service:
+            cli_remote.show(service, job)
+        return
     from openforge import cli_show
 
-    cli_show.job(_workspace(workspace).job(job))
+    cli_show.job(cli_options.workspace(workspace).job(job))
 
 
 @app.command()
@@ -141,11 +153,18 @@ def logs(
     check: Annotated[str | None, typer.Option(help="Only this check")] = None,
     tail: Annotated[int | None, typer.Option(min=1, help="Only the last lines")] = None,
     workspace: WorkspaceOption = None,
+    server: ServerOption = None,
 ) -> None:
     """The log of a job, in the order in which things happened."""
+    if service := cli_options.service(server, workspace):
+        from openforge import cli_remote
+
+        with service:
+            cli_remote.logs(service, job, check, tail)
+        return
     from openforge import cli_show
 
-    cli_show.logs(_workspace(workspace).job(job), check, tail)
+    cli_show.logs(cli_options.workspace(workspace).job(job), check, tail)
 
 
 @app.command()
@@ -154,11 +173,18 @@ def report(
     format_: Annotated[ReportFormat, typer.Option("--format")] = ReportFormat.HTML,
     output: Annotated[Path | None, typer.Option(help="File to write; '-' is stdout")] = None,
     workspace: WorkspaceOption = None,
+    server: ServerOption = None,
 ) -> None:
     """Write a job's report: one self-contained file."""
+    if service := cli_options.service(server, workspace):
+        from openforge import cli_remote
+
+        with service:
+            cli_remote.report(service, job, format_.value, output)
+        return
     from openforge import report as reports
 
-    record = _workspace(workspace).job(job)
+    record = cli_options.workspace(workspace).job(job)
     data = reports.report(record, reports.Format(format_.value))
     suffix = {"markdown": "md"}.get(format_.value, format_.value)
     if output == Path("-"):
@@ -170,11 +196,19 @@ def report(
 
 
 @app.command()
-def cancel(job: JobArgument, workspace: WorkspaceOption = None) -> None:
+def cancel(
+    job: JobArgument, workspace: WorkspaceOption = None, server: ServerOption = None
+) -> None:
     """Stop a running job."""
+    if service := cli_options.service(server, workspace):
+        from openforge import cli_remote
+
+        with service:
+            cli_remote.cancel(service, job)
+        return
     from openforge.workspace import ask_to_cancel
 
-    record = _workspace(workspace).job(job)
+    record = cli_options.workspace(workspace).job(job)
     if record.state.final:
         print(f"{record.id} has ended already: {record.status}")
         return
@@ -191,7 +225,7 @@ def sql(
     """Ask the results database; the tables are in docs/reference/tables.md."""
     from openforge import results
 
-    frame = results.sql(query, _workspace(workspace).path)
+    frame = results.sql(query, cli_options.workspace(workspace).path)
     if as_json:
         print(frame.to_json(orient="records", date_format="iso"))
     else:
@@ -203,7 +237,7 @@ def reindex(workspace: WorkspaceOption = None) -> None:
     """Build the results database again from the run folders."""
     from openforge import results
 
-    print(results.reindex(_workspace(workspace).path))
+    print(results.reindex(cli_options.workspace(workspace).path))
 
 
 @app.command()
@@ -224,7 +258,7 @@ def lab(
     """Open JupyterLab on the notebooks and the runs of the workspace."""
     from openforge import lab as laboratory
 
-    laboratory.start(_workspace(workspace), options or [])
+    laboratory.start(cli_options.workspace(workspace), options or [])
 
 
 @app.command()
@@ -236,70 +270,7 @@ def serve(
     """Serve the REST API, with its documentation at /docs."""
     from openforge import cli_service
 
-    cli_service.serve(host, port, _workspace(workspace).path)
-
-
-@token_app.command("create")
-def token_create(  # noqa: PLR0917  (options of a command)
-    name: Annotated[str, typer.Option(help="What it is for")] = "cli",
-    user: Annotated[str, typer.Option(help="Whose projects it opens")] = "admin",
-    scope: Annotated[
-        list[str] | None, typer.Option(help="read, submit or admin; repeatable [default: submit]")
-    ] = None,
-    project: Annotated[str | None, typer.Option(help="Only this project, by id")] = None,
-    days: Annotated[float | None, typer.Option(min=0.001, help="Until it expires")] = None,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Make a token and print it: it cannot be read again."""
-    from openforge import cli_service
-
-    scopes = scope or ["submit"]
-    place = _workspace(workspace).path
-    print(
-        cli_service.create_token(
-            place, name=name, user=user, scopes=scopes, project=project, days=days
-        )
-    )
-
-
-@token_app.command("list")
-def token_list(workspace: WorkspaceOption = None) -> None:
-    """The tokens that were not revoked."""
-    from openforge import cli_service
-
-    cli_service.list_tokens(_workspace(workspace).path)
-
-
-@token_app.command("revoke")
-def token_revoke(
-    token_id: Annotated[str, typer.Argument(help="Id, as `openforge token list` shows it")],
-    workspace: WorkspaceOption = None,
-) -> None:
-    """End a token, at once."""
-    from openforge import cli_service
-
-    cli_service.revoke_token(_workspace(workspace).path, token_id)
-    print(f"{token_id} was revoked")
-
-
-@config_app.command()
-def validate(
-    project: ProjectArgument = Path(),
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override a field: a.b=c")] = None,
-) -> None:
-    """Say whether openforge.yaml is valid, and where it is not."""
-    from openforge import config
-
-    config.load(project.absolute(), dict(config.parse_override(text) for text in set_ or []))
-    print(f"{project / 'openforge.yaml'} is valid")
-
-
-@config_app.command()
-def schema() -> None:
-    """The JSON Schema of openforge.yaml, for editors."""
-    from openforge import config
-
-    print(json.dumps(config.json_schema(), indent=2))
+    cli_service.serve(host, port, cli_options.workspace(workspace).path)
 
 
 def _version(wanted: bool) -> None:
@@ -317,11 +288,3 @@ def _root(
     ] = False,
 ) -> None:
     del version
-
-
-def _workspace(path: Path | None) -> Workspace:
-    from openforge.settings import Settings
-    from openforge.workspace import Workspace
-
-    given: dict[str, Any] = {"workspace": path.expanduser().absolute()} if path else {}
-    return Workspace(Settings(**given).workspace)

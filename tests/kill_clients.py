@@ -18,7 +18,7 @@ from openforge import signature
 from openforge.model import State
 
 ENDINGS = ("job.completed", "job.failed", "job.cancelled")
-SECRET = "kill-rounds-secret"  # noqa: S105  (of a receiver in this process)
+SECRET = "kill-rounds-secret"
 _PROJECT = """\
 project: {name: tiny, top_module: tiny, language: sv2017}
 design: {sources: [rtl/*.sv]}
@@ -33,7 +33,7 @@ endmodule
 _BOUNDARY = "kill-rounds-boundary"
 _TIMEOUT_S = 20.0
 _OPEN_ERRANDS = 4  # of a client, that wait for an answer
-_BACKLOG = 12  # jobs that have not ended: more would only make the end of the rounds longer
+_CLIENTS, _POLLERS, _PROJECTS = 4, 2, 3
 _REFUSALS = 2  # of one message: fewer than there are attempts
 _RANK = {State.QUEUED.value: 0, State.RUNNING.value: 1}  # an end comes after both
 
@@ -140,22 +140,23 @@ def upload_errand(key: str, project_id: str, revision: int) -> Errand:
 class Client(threading.Thread):
     """Submits jobs and uploads files; what is not answered is sent again, at once or later."""
 
-    def __init__(self, name: str, rounds: Load) -> None:
+    def __init__(self, name: str, load: Load) -> None:
         super().__init__(name=name, daemon=True)
-        self._load, self._random = rounds, random.Random(f"{name}.{rounds.seed}")
+        self._load, self._random = load, random.Random(f"{name}.{load.seed}")
         self._made = 0
 
     def run(self) -> None:
         """Go on until told to stop, and then until everything is answered."""
         todo: list[Errand] = []
         while todo or not self._load.over.is_set():
-            if len(todo) < _OPEN_ERRANDS and self._random.random() < 0.5 and self._load.hungry():
+            if len(todo) < _OPEN_ERRANDS and self._load.invited(wait_s=0.0 if todo else 0.2):
                 todo.append(self._new())
             if todo:
                 errand = self._random.choice(todo)
                 if self._settled(errand):
                     todo.remove(errand)
-            time.sleep(self._random.uniform(0.02, 0.3))
+                else:
+                    time.sleep(self._random.uniform(0.02, 0.3))
 
     def _new(self) -> Errand:
         self._made += 1
@@ -299,7 +300,7 @@ class Receiver(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Receiver
 
-    def do_POST(self) -> None:  # noqa: N802  (http.server's name)
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         status = self.server.take({k.lower(): v for k, v in self.headers.items()}, body)
         try:
@@ -321,6 +322,7 @@ class Load:
     receiver: Receiver
     ledger: Ledger
     projects: list[str] = field(default_factory=list)
+    invitations: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     over: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
     clients: list[Client] = field(default_factory=list)
@@ -328,7 +330,7 @@ class Load:
 
     def begin(self) -> None:
         """Make projects with files and a webhook, then let the clients loose."""
-        for n in range(3):
+        for n in range(_PROJECTS):
             project_id = self.api.make("/projects", name=f"tiny-{n}")["id"]
             errand = upload_errand("", project_id, 0)
             answer = self.api.ask("POST", errand.path, errand.body, kind=errand.kind)
@@ -336,12 +338,15 @@ class Load:
             self.projects.append(project_id)
         events = ["job.queued", "job.started", "stage.completed", *ENDINGS]
         self.api.make("/webhooks", url=self.receiver.url, events=events, secret=SECRET)
-        self.clients = [Client(f"client-{n}", self) for n in range(3)]
-        self.pollers = [Poller(f"poller-{n}", self) for n in range(2)]
+        self.clients = [Client(f"client-{n}", self) for n in range(_CLIENTS)]
+        self.pollers = [Poller(f"poller-{n}", self) for n in range(_POLLERS)]
         for thread in (*self.clients, *self.pollers):
             thread.start()
 
-    def hungry(self) -> bool:
-        """Whether another job may be submitted now."""
-        waiting = len(self.ledger.acknowledged()) - self.receiver.ended()
-        return not self.over.is_set() and waiting < _BACKLOG
+    def invite(self, errands: int) -> None:
+        """Let the clients begin some more errands."""
+        self.invitations.release(errands)
+
+    def invited(self, wait_s: float) -> bool:
+        """Whether an errand may be begun now; each invitation is for one."""
+        return not self.over.is_set() and self.invitations.acquire(timeout=wait_s)

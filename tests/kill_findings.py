@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kill_clients import ENDINGS, Ledger, Receiver
+
 from openforge import results
 from openforge.errors import NotFound
 from openforge.record import read_job
@@ -139,7 +140,7 @@ def _kernel_died(workspace: Path, job: dict[str, Any]) -> bool:
 
 
 def _agrees(workspace: Path, job: dict[str, Any]) -> bool:
-    """Whether the run folder of a job that passed says so, sealed and unaltered, events in order."""
+    """Whether the folder has its events in order, and, sealed and unaltered, that it passed."""
     try:
         record = read_job(workspace / "runs" / job["id"])
     except NotFound:

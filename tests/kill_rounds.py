@@ -16,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +29,7 @@ GONE_S = 2.0
 """How long processes of a killed service may take to end."""
 
 _LOOK_S = 30.0  # how long it is looked for how long they do take
-_START_S, _STOP_S, _END_S = 60.0, 40.0, 300.0
+_START_S, _STOP_S, _WARM_S, _END_S = 60.0, 40.0, 15.0, 300.0
 _DRAINS_S = ("0", "0.5", "10")  # a stop that puts jobs back, or waits for them
 _SETTINGS = {
     "OPENFORGE_WEBHOOK_PRIVATE": "true",
@@ -38,6 +38,22 @@ _SETTINGS = {
     "OPENFORGE_MIN_FREE_MB": "1",
 }
 SERVER, WORKER, ZYGOTE, STOP = "kill -9 server", "kill -9 worker", "kill -9 zygote", "SIGTERM"
+_SHARES = {SERVER: 0.7, WORKER: 0.1, ZYGOTE: 0.1, STOP: 0.1}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each round ends with, how long one is at most, and what decides all that is random."""
+
+    actions: tuple[str, ...]
+    seed: int
+    longest_s: float = 6.0
+
+    @classmethod
+    def random(cls, rounds: int, seed: int) -> Plan:
+        """Mostly `kill -9` of the server; 1 in 5 of what it started, 1 in 10 an orderly end."""
+        chosen = random.Random(seed).choices(*zip(*_SHARES.items(), strict=True), k=rounds)
+        return cls(tuple(chosen), seed)
 
 
 @dataclass
@@ -53,11 +69,11 @@ class Story:
 class Rounds:
     """The service of one workspace in `folder`, started and killed."""
 
-    def __init__(self, folder: Path, seed: int, port: int) -> None:
-        self.workspace, self.port = folder / "workspace", port
+    def __init__(self, folder: Path, plan: Plan, port: int) -> None:
+        self.folder, self.workspace, self.port = folder, folder / "workspace", port
         self.log, self.temporary = folder / "service.log", folder / "tmp"
         self.temporary.mkdir()
-        self.story, self._random = Story(), random.Random(seed)
+        self._plan, self.story, self._random = plan, Story(), random.Random(plan.seed)
         self.api = Api(port)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -78,7 +94,7 @@ class Rounds:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                cwd=self.log.parent,  # where no .env is
+                cwd=self.folder,  # where no .env is
                 env={**kept, **cache, **_SETTINGS, **drain, "TMPDIR": str(self.temporary)},
                 start_new_session=True,
             )
@@ -87,19 +103,28 @@ class Rounds:
             until(lambda: self.api.ask("GET", "/health") or self._ended(), _START_S)
             assert not self._ended(), f"the service did not start: {self.log_end()}"
 
-    def disturb(self) -> None:
-        """One round: have a service, wait a moment, then kill it or one of its processes."""
-        impatient = not self.running and self._random.random() < 0.2
+    def disturb(self, action: str, load: Load) -> None:
+        """One round: have a service, wait a moment, then kill it or one of its processes.
+
+        In half of the rounds the moment begins when a job has ended, so that there is more to
+        interrupt than the first seconds. Some requests arrive at the very end.
+        """
+        impatient = action == SERVER and not self.running and self._random.random() < 0.2
         if not self.running:
             self.start(wait=not impatient)
-        time.sleep(self._random.uniform(0.2, 2.5 if impatient else 6.0))
-        chance = self._random.random()
-        if impatient or chance >= 0.3:
-            self.kill()
-        elif chance < 0.1:
+        load.invite(self._random.randint(1, 3))
+        if not impatient and self._random.random() < 0.5:
+            ended = load.receiver.ended()
+            until(lambda: load.receiver.ended() > ended, _WARM_S)
+        time.sleep(self._random.uniform(0.2, 2.5 if impatient else self._plan.longest_s))
+        load.invite(self._random.randint(1, 4))
+        time.sleep(self._random.uniform(0.0, 0.15))
+        if action == STOP:
             self.stop()
+        elif action == SERVER:
+            self.kill()
         else:
-            self._kill_one(WORKER if chance < 0.2 else ZYGOTE)
+            self._kill_one(action)
 
     def kill(self) -> None:
         """`kill -9` of the server alone; what it had started must end with it.
@@ -133,7 +158,7 @@ class Rounds:
     def look_for_rest(self, after: str) -> None:
         """Wait until no process of the service is left, and note those that took too long."""
         began, late = time.monotonic(), False
-        while left := leftovers(str(self.workspace), f"--port {self.port}"):
+        while left := leftovers(str(self.folder)):
             spent = time.monotonic() - began
             if spent > GONE_S and not late:
                 late = True
@@ -151,40 +176,35 @@ class Rounds:
         return self._process is None or self._process.poll() is not None
 
     def _kill_one(self, what: str) -> None:
-        """`kill -9` of a worker or a zygote, and what was below it must end. The service goes on."""
+        """`kill -9` of a worker or a zygote: what was below it must end, the service goes on."""
         assert self._process
-        word = "openforge.service.worker" if what == WORKER else "zygote.py"
-        try:
-            there = psutil.Process(self._process.pid).children(recursive=True)
-            victims = [p for p in there if any(word in part for part in p.cmdline())]
-            victim = self._random.choice(victims)
-            below = victim.children(recursive=True)
-            victim.kill()
-        except (psutil.Error, IndexError):  # it has none yet
+        victims = _below(self._process.pid, "service.worker" if what == WORKER else "zygote.py")
+        if not victims:  # none has been started yet
             self.kill()
             return
+        victim = self._random.choice(victims)
+        below = _below(victim.pid)
+        victim.kill()
         self.story.done[what] += 1
         _, alive = psutil.wait_procs(below, timeout=GONE_S)
-        self.story.late += [f"{GONE_S:g} s after {what}: {process}" for process in alive]
+        told = [who.partition("\n")[0] for process in alive if (who := _about(process))]
+        self.story.late += [f"{GONE_S:g} s after {what}: {who}" for who in told]
 
 
-def play(
-    folder: Path, rounds: int, seed: int, tell: Callable[[str], None] = lambda text: None
-) -> list[Row]:
-    """Play `rounds` in the empty `folder`; what was found, each with what was to be found."""
+def play(folder: Path, plan: Plan, tell: Callable[[str], None] = lambda text: None) -> list[Row]:
+    """Play in the empty `folder`; what was found, and whether that is as it must be."""
     ledger = Ledger()
-    receiver = Receiver(seed, ledger)
+    receiver = Receiver(plan.seed, ledger)
     with _reserved_port() as port:
-        game = Rounds(folder, seed, port)
-        load = Load(seed, game.api, receiver, ledger)
+        game = Rounds(folder, plan, port)
+        load = Load(plan.seed, game.api, receiver, ledger)
         try:
             game.start()
             load.begin()
-            for number in range(rounds):
-                game.disturb()
-                tell(
-                    f"round {number + 1}: {len(ledger.acknowledged())} jobs, {receiver.ended()} ended"
-                )
+            for number, action in enumerate(plan.actions, 1):
+                game.disturb(action, load)
+                jobs = len(ledger.acknowledged())
+                tell(f"round {number}, {action}: {jobs} jobs, {receiver.ended()} ended")
             _finish(game, load)
         finally:
             load.over.set()
@@ -205,20 +225,34 @@ def until(true: Callable[[], object], limit_s: float) -> bool:
     return True
 
 
-def leftovers(*marks: str) -> list[str]:
-    """Other processes that have one of `marks` in command line, environment or working folder."""
+def leftovers(mark: str) -> list[str]:
+    """Other processes with `mark` in their command line, environment or working folder."""
     found = []
     for process in psutil.process_iter():
-        with process.oneshot():
-            try:
-                if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-                    continue
-                command = " ".join(process.cmdline())
-                about = f"{command}\n{process.environ()}\n{process.cwd()}"
-            except psutil.Error:  # it has just ended
-                continue
-        if any(mark in about for mark in marks):
-            found.append(f"pid {process.pid} of {process.ppid()}: {command[:160]}")
+        about = "" if process.pid == os.getpid() else _about(process)
+        if mark in about:
+            found.append(about.partition("\n")[0])
+    return found
+
+
+def _about(process: psutil.Process) -> str:
+    """Who it is in the first line, then where it can be seen whose it is; nothing if it is gone."""
+    with suppress(psutil.Error), process.oneshot():
+        if process.status() != psutil.STATUS_ZOMBIE:
+            who = f"pid {process.pid}, {time.time() - process.create_time():.1f} s old, "
+            who += f"child of {process.ppid()}: {' '.join(process.cmdline())[:150]}"
+            place = f"{process.cmdline()} {process.environ()} {process.cwd()}"
+            return f"{who}\n{place}"
+    return ""
+
+
+def _below(pid: int, word: str = "") -> list[psutil.Process]:
+    """The descendants of a process that have `word` in their command line."""
+    found = []
+    for process in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.Error):  # it has just ended
+            if word in " ".join(process.cmdline()):
+                found.append(process)
     return found
 
 

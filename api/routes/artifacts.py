@@ -12,10 +12,12 @@ from api.deps import TheJob, TheService
 from api.routing import Route
 from openforge import artifacts
 
-router = APIRouter(prefix="/jobs/{id}/artifacts", tags=["results"], route_class=Route)
+router = APIRouter(prefix="/jobs/{id}/artifacts", tags=["artifacts"], route_class=Route)
 
 
-@router.get("", summary="List artifacts")
+@router.get(
+    "", name="list", summary="List artifacts", response_description="The files, in flow order"
+)
 def listing(job: TheJob, service: TheService) -> schemas.Artifacts:
     """All files of the checks that have ended, and the report."""
     found = [
@@ -36,9 +38,17 @@ def listing(job: TheJob, service: TheService) -> schemas.Artifacts:
     summary="Download an artifact",
     response_class=Response,
     responses=downloads.RESPONSES,
+    openapi_extra=downloads.PARAMETERS,
 )
 def download(
-    name: Annotated[str, Path(max_length=1000, examples=["simulation/coverage.xml"])],
+    name: Annotated[
+        str,
+        Path(
+            max_length=1000,
+            description="full name of a file, or the last part of it",
+            examples=["simulation/coverage.xml"],
+        ),
+    ],
     request: Request,
     job: TheJob,
     service: TheService,

@@ -17,7 +17,14 @@ from openforge.service.service import Service
 
 router = APIRouter(prefix="/projects/{id}", tags=["files"], route_class=Route)
 
-FileName = Annotated[str, Path(max_length=1000, examples=["rtl/ntt_butterfly.v"])]
+FileName = Annotated[
+    str,
+    Path(
+        max_length=1000,
+        description="name of a file, with its folders",
+        examples=["rtl/ntt_butterfly.v"],
+    ),
+]
 _MULTIPART = {
     "requestBody": {
         "required": True,
@@ -30,22 +37,25 @@ _MULTIPART = {
                         uploads.FIELD: {
                             "type": "array",
                             "minItems": 1,
-                            "items": {
-                                "type": "string",
-                                "contentMediaType": "application/octet-stream",
-                            },
+                            "items": {"type": "string", "format": "binary"},
                             "description": "names may have folders; .zip and .tar are unpacked",
                         }
                     },
                     "additionalProperties": False,
-                }
+                },
+                "example": {uploads.FIELD: ["module ntt_butterfly; endmodule"]},
             }
         },
     }
 }
 
 
-@router.post("/upload", summary="Upload design files", openapi_extra=_MULTIPART)
+@router.post(
+    "/upload",
+    summary="Upload design files",
+    response_description="The files are in the project",
+    openapi_extra=_MULTIPART,
+)
 async def upload(
     request: Request, project: TheProject, service: TheService, _: Submitter
 ) -> schemas.Uploaded:
@@ -72,11 +82,11 @@ def _take(service: Service, project: Project, files: list[UploadFile]) -> tuple[
         return intake.names
 
 
-@router.get("/files", summary="List files")
-def listing(project: TheProject, service: TheService) -> schemas.Files:
+@router.get("/files", name="list", summary="List files", response_description="The files, by name")
+def listing(project: TheProject, service: TheService) -> schemas.ProjectFiles:
     """All files of a project, by name."""
     found = [shapes.file(entry, project.id) for entry in service.files.entries(project)]
-    return schemas.Files(project_id=project.id, files=found, total=len(found))
+    return schemas.ProjectFiles(project_id=project.id, files=found, total=len(found))
 
 
 @router.get(
@@ -84,6 +94,7 @@ def listing(project: TheProject, service: TheService) -> schemas.Files:
     summary="Download a file",
     response_class=Response,
     responses=downloads.RESPONSES,
+    openapi_extra=downloads.PARAMETERS,
 )
 def download(
     name: FileName, request: Request, project: TheProject, service: TheService
@@ -92,7 +103,12 @@ def download(
     return downloads.respond(request, service.files.file(project, name), name)
 
 
-@router.delete("/files/{name:path}", status_code=204, summary="Delete a file")
+@router.delete(
+    "/files/{name:path}",
+    status_code=204,
+    summary="Delete a file",
+    response_description="It is gone",
+)
 def delete(name: FileName, project: TheProject, service: TheService, _: Submitter) -> None:
     """Remove a file from the project; jobs that were submitted before still see it."""
     service.drop_file(project, name)

@@ -16,8 +16,19 @@ from openforge.service.health import Doctor, Health
 router = APIRouter(tags=["health"], route_class=Route)
 metrics_router = APIRouter(tags=["health"], route_class=Route)
 
+_METRIC = """# HELP openforge_websockets WebSocket connections open
+# TYPE openforge_websockets gauge
+openforge_websockets 0.0
+"""
 
-@router.get("/health", summary="Health", responses={503: {"model": schemas.Health}})
+
+@router.get(
+    "/health",
+    name="get",
+    summary="Health",
+    response_description="Jobs can run",
+    responses={503: {"model": schemas.Health, "description": "No job can run"}},
+)
 def health(request: Request, response: Response, service: TheService) -> schemas.Health:
     """How the service is. `200` while jobs can run, `503` when none can. Needs no token."""
     doctor: Doctor = request.app.state.doctor
@@ -35,7 +46,7 @@ def health(request: Request, response: Response, service: TheService) -> schemas
     responses={
         200: {
             "description": "Prometheus' text format",
-            "content": {"text/plain": {"schema": {"type": "string"}}},
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": _METRIC}},
         }
     },
 )

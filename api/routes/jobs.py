@@ -29,11 +29,7 @@ from openforge.service.service import Service
 router = APIRouter(tags=["jobs"], route_class=Route)
 submissions = APIRouter(tags=["jobs"], route_class=SubmissionRoute)
 
-_WORDS = "queued running passed failed inconclusive skipped error cancelled"
-Status = Annotated[
-    str | None,
-    Query(pattern=f"^({_WORDS.replace(' ', '|')})$", description="only jobs with this status"),
-]
+Status = Annotated[schemas.Status | None, Query(description="only jobs with this status")]
 
 
 def within_limit(request: Request, project: TheProject, _: Submitter) -> None:
@@ -56,6 +52,7 @@ def retry_within_limit(
     "/projects/{id}/jobs",
     status_code=202,
     summary="Submit a verification job",
+    response_description="It is in the queue",
     dependencies=[Depends(within_limit)],
 )
 def submit(
@@ -75,8 +72,13 @@ def submit(
     return shapes.submitted(job)
 
 
-@router.get("/projects/{id}/jobs", summary="List the jobs of a project")
-def of_project(
+@router.get(
+    "/projects/{id}/jobs",
+    summary="List the jobs of a project",
+    response_description="A page of them, newest first",
+    response_model_exclude_unset=True,
+)
+def list_of_project(
     project: TheProject,
     service: TheService,
     page: PageNumber = 1,
@@ -84,11 +86,17 @@ def of_project(
     status: Status = None,
 ) -> schemas.Jobs:
     """A project's jobs, newest first."""
-    filters = {"project_id": project.id, "status": status}
+    filters = {"project_id": project.id, "status": status and status.value}
     return _page(service, Wanted(page, per_page, "submitted_at", filters))
 
 
-@router.get("/jobs", summary="List jobs")
+@router.get(
+    "/jobs",
+    name="list",
+    summary="List jobs",
+    response_description="A page of them, newest first",
+    response_model_exclude_unset=True,
+)
 def listing(
     service: TheService,
     caller: Reader,
@@ -100,17 +108,33 @@ def listing(
     ] = None,
 ) -> schemas.Jobs:
     """The caller's jobs, newest first; those of all users for an administrator."""
-    filters = {"owner": caller.owner, "project_id": _project(service, caller, project_id)}
-    return _page(service, Wanted(page, per_page, "submitted_at", {**filters, "status": status}))
+    filters = {
+        "owner": caller.owner,
+        "project_id": _project(service, caller, project_id),
+        "status": status and status.value,
+    }
+    return _page(service, Wanted(page, per_page, "submitted_at", filters))
 
 
-@router.get("/jobs/{id}", summary="Get job status")
+@router.get(
+    "/jobs/{id}",
+    summary="Get job status",
+    response_description="The job",
+    response_model_exclude_unset=True,
+)
 def get(job: TheJob, service: TheService) -> schemas.Job:
     """A job with the progress of each stage."""
     return shapes.job(job, service)
 
 
-@router.post("/jobs/{id}/cancel", status_code=202, summary="Cancel a job")
+@router.post(
+    "/jobs/{id}/cancel",
+    status_code=202,
+    summary="Cancel a job",
+    response_description="It is being stopped",
+    responses={200: {"model": schemas.Job, "description": "It has ended"}},
+    response_model_exclude_unset=True,
+)
 def cancel(job: TheJob, service: TheService, _: Submitter, response: Response) -> schemas.Job:
     """Stop a job.
 
@@ -127,6 +151,7 @@ def cancel(job: TheJob, service: TheService, _: Submitter, response: Response) -
     "/jobs/{id}/retry",
     status_code=202,
     summary="Retry a job",
+    response_description="The new job is in the queue",
     dependencies=[Depends(retry_within_limit)],
 )
 def retry(job: TheJob, service: TheService, seed: Seed, response: Response) -> schemas.JobSubmitted:

@@ -23,10 +23,17 @@ router = APIRouter(prefix="/jobs/{id}", tags=["jobs"], route_class=Route)
 
 NDJSON, SSE = "application/x-ndjson", "text/event-stream"
 _FIELDS = ("timestamp", "stage", "level", "message", "seq")
+_LINE = (
+    '{"timestamp": "2026-01-15T10:35:03Z", "stage": "simulation", "level": "INFO", '
+    '"message": "Running test_ntt_butterfly...", "seq": 18}'
+)
 _STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The lines; with `follow=true` one at a time, to the end of the job",
-        "content": {NDJSON: {"schema": {"type": "string"}}, SSE: {"schema": {"type": "string"}}},
+        "content": {
+            NDJSON: {"schema": {"type": "string"}, "example": f"{_LINE}\n"},
+            SSE: {"schema": {"type": "string"}, "example": f"id: 17\ndata: {_LINE}\n\n"},
+        },
     },
     204: {"description": "Nothing is left to follow (`Last-Event-ID` was the last of the job)"},
 }

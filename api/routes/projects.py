@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
 from api import schemas, shapes
-from api.deps import PageNumber, PerPage, Reader, Seed, Submitter, TheProject, TheService, clean
+from api.deps import PageNumber, PerPage, Reader, Seed, Submitter, TheProject, TheService
 from api.errors import ApiError
 from api.routing import Route
 from openforge.control import projects
@@ -17,14 +17,18 @@ from openforge.ids import new_id
 
 router = APIRouter(prefix="/projects", tags=["projects"], route_class=Route)
 
-Status = Annotated[Literal["created", "active"] | None, Query(description="only these")]
+Status = Annotated[schemas.ProjectStatus | None, Query(description="only these")]
 Sort = Annotated[
-    Literal["created_at", "updated_at", "name", "-created_at", "-updated_at", "-name"],
-    Query(description="moments: newest first; names: A to Z; `-` reverses"),
+    schemas.ProjectSort, Query(description="moments: newest first; names: A to Z; `-` reverses")
+]
+Name = Annotated[
+    str | None, Query(max_length=100, pattern=schemas.NAME, description="only the one called so")
 ]
 
 
-@router.post("", status_code=201, summary="Create a project")
+@router.post(
+    "", status_code=201, summary="Create a project", response_description="The new project"
+)
 def create(
     body: schemas.ProjectCreate,
     service: TheService,
@@ -50,24 +54,24 @@ def create(
     return found
 
 
-@router.get("", summary="List projects")
+@router.get("", name="list", summary="List projects", response_description="A page of them")
 def listing(
     service: TheService,
     caller: Reader,
     page: PageNumber = 1,
     per_page: PerPage = 20,
     status: Status = None,
-    sort: Sort = "created_at",
-    name: Annotated[str | None, Query(max_length=100, description="only this one")] = None,
+    sort: Sort = schemas.ProjectSort.CREATED_AT,
+    name: Name = None,
 ) -> schemas.Projects:
     """The caller's projects; those of all users for an administrator."""
     filters = {
         "owner": caller.owner,
         "id": caller.project_id,
-        "status": status,
-        "name": name and clean(name),
+        "status": status and status.value,
+        "name": name,
     }
-    wanted = Wanted(page, per_page, sort, filters)
+    wanted = Wanted(page, per_page, sort.value, filters)
     with service.control.read() as connection:
         found = projects.listing(connection, wanted)
     return schemas.Projects(
@@ -78,13 +82,13 @@ def listing(
     )
 
 
-@router.get("/{id}", summary="Get a project")
+@router.get("/{id}", summary="Get a project", response_description="The project")
 def get(project: TheProject) -> schemas.Project:
     """One project."""
     return shapes.project(project)
 
 
-@router.put("/{id}", summary="Update a project")
+@router.put("/{id}", summary="Update a project", response_description="The project as it is now")
 def update(
     body: schemas.ProjectUpdate, project: TheProject, service: TheService, _: Submitter
 ) -> schemas.Project:
@@ -94,14 +98,13 @@ def update(
     is uploaded.
     """
     values = body.model_dump(exclude_unset=True)
-    for required in ("name", "description"):
-        if values.get(required, "") is None:
-            raise ApiError(400, f"{required} cannot be null", {"field": required})
     with service.control.write() as connection:
         return shapes.project(projects.change(connection, project.id, values))
 
 
-@router.delete("/{id}", status_code=204, summary="Delete a project")
+@router.delete(
+    "/{id}", status_code=204, summary="Delete a project", response_description="It is gone"
+)
 def delete(project: TheProject, service: TheService, _: Submitter) -> None:
     """The project and its files are gone, jobs that wait or run are cancelled, its name is free.
 

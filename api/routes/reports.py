@@ -27,13 +27,20 @@ _KINDS = {
 _FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The report, to be saved",
-        "content": {kind: {"schema": {"type": "string"}} for kind, _ in _KINDS.values()},
+        "model": schemas.JsonReport,
+        "content": {
+            "text/html": {"schema": {"type": "string"}, "example": "<!DOCTYPE html>..."},
+            "text/markdown": {"schema": {"type": "string"}, "example": "# ntt-butterfly: passed"},
+        },
+        "headers": downloads.SAVED,
     }
 }
 
 
 @router.post("", summary="Generate a report", response_class=Response, responses=_FILE)
-def make(job: TheJob, service: TheService, body: schemas.ReportCreate | None = None) -> Response:
+def generate(
+    job: TheJob, service: TheService, body: schemas.ReportCreate | None = None
+) -> Response:
     """One self-contained file.
 
     It shows what the run folders say, and says so loudly when one was changed after it was sealed.

@@ -19,8 +19,13 @@ from openforge.service.service import Service
 router = APIRouter(prefix="/jobs/{id}/results", tags=["results"], route_class=Route)
 
 
-@router.get("", summary="Get all results")
-def results(job: TheJob, service: TheService) -> schemas.Results:
+@router.get(
+    "",
+    summary="Get all results",
+    response_description="The results, by stage",
+    response_model_exclude_unset=True,
+)
+def get(job: TheJob, service: TheService) -> schemas.Results:
     """The results of all stages.
 
     `overall_status` is the worst; an `error` is never read as passed.
@@ -28,7 +33,12 @@ def results(job: TheJob, service: TheService) -> schemas.Results:
     return schemas.Results(**_shape(job, service))
 
 
-@router.get("/crypto", summary="Get crypto results")
+@router.get(
+    "/crypto",
+    summary="Get crypto results",
+    response_description="The results, by check",
+    response_model_exclude_unset=True,
+)
 def crypto(job: TheJob, service: TheService) -> schemas.CryptoResults:
     """The results of the crypto checks. `404` when the job has none."""
     shape = _shape(job, service)
@@ -41,7 +51,9 @@ def crypto(job: TheJob, service: TheService) -> schemas.CryptoResults:
     )
 
 
-@router.get("/coverage", summary="Get coverage data")
+@router.get(
+    "/coverage", summary="Get coverage data", response_description="Coverage by kind and by file"
+)
 def coverage(job: TheJob, service: TheService) -> schemas.Coverage:
     """Coverage of the job's simulation, as a whole and by file. `404` when none was measured."""
     shown = _coverage(service.record(job))

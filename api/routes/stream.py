@@ -25,8 +25,13 @@ router = APIRouter(prefix="/jobs/{id}", tags=["jobs"], route_class=Route)
 _DONE, _TOO_SLOW = 1000, 1008
 
 
-@router.post("/stream-ticket", status_code=201, summary="Get a ticket for a stream")
-def ticket(job: TheJob, caller: Reader, request: Request) -> schemas.Ticket:
+@router.post(
+    "/stream-ticket",
+    status_code=201,
+    summary="Get a ticket for a stream",
+    response_description="The ticket",
+)
+def stream_ticket(job: TheJob, caller: Reader, request: Request) -> schemas.Ticket:
     """A ticket that opens `/jobs/{id}/stream?ticket=...` once, within 30 seconds.
 
     A browser needs one: it cannot send a token with a WebSocket.

@@ -20,7 +20,12 @@ router = APIRouter(prefix="/tokens", tags=["tokens"], route_class=Route)
 _DAY_S = 24 * 3600.0
 
 
-@router.post("", status_code=201, summary="Create a token")
+@router.post(
+    "",
+    status_code=201,
+    summary="Create a token",
+    response_description="The token, shown this once",
+)
 def create(
     body: schemas.TokenCreate, service: TheService, seed: Seed, _: Admin
 ) -> schemas.NewToken:
@@ -45,7 +50,7 @@ def create(
     return schemas.NewToken(**shown.model_dump(), token=secret)
 
 
-@router.get("", summary="List tokens")
+@router.get("", name="list", summary="List tokens", response_description="The tokens")
 def listing(service: TheService, _: Admin) -> schemas.Tokens:
     """All tokens that were not revoked, newest first."""
     with service.control.read() as connection:
@@ -53,9 +58,11 @@ def listing(service: TheService, _: Admin) -> schemas.Tokens:
     return schemas.Tokens(tokens=[shapes.token(row) for row in rows], total=len(rows))
 
 
-@router.delete("/{token_id}", status_code=204, summary="Revoke a token")
+@router.delete(
+    "/{token_id}", status_code=204, summary="Revoke a token", response_description="It is revoked"
+)
 def revoke(
-    token_id: Annotated[str, Path(max_length=100, examples=["tok_abc123"])],
+    token_id: Annotated[str, Path(max_length=100, description="a token", examples=["tok_abc123"])],
     service: TheService,
     _: Admin,
 ) -> None:

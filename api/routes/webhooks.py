@@ -31,10 +31,12 @@ from openforge.ids import new_id
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"], route_class=Route)
 
-DeliveryId = Annotated[str, Path(max_length=100, examples=["msg_abc123"])]
+DeliveryId = Annotated[str, Path(max_length=100, description="a message", examples=["msg_abc123"])]
 
 
-@router.post("", status_code=201, summary="Register a webhook")
+@router.post(
+    "", status_code=201, summary="Register a webhook", response_description="The new webhook"
+)
 def register(
     body: schemas.WebhookCreate,
     service: TheService,
@@ -71,7 +73,7 @@ def register(
     return shapes.webhook(found)
 
 
-@router.get("", summary="List webhooks")
+@router.get("", name="list", summary="List webhooks", response_description="The webhooks")
 def listing(service: TheService, caller: Reader) -> schemas.Webhooks:
     """The caller's webhooks, newest first."""
     with service.control.read() as connection:
@@ -80,20 +82,27 @@ def listing(service: TheService, caller: Reader) -> schemas.Webhooks:
     return schemas.Webhooks(webhooks=[shapes.webhook(w) for w in bound], total=len(bound))
 
 
-@router.get("/{id}", summary="Get a webhook")
+@router.get("/{id}", summary="Get a webhook", response_description="The webhook")
 def get(webhook: TheWebhook) -> schemas.Webhook:
     """One webhook; its secret cannot be read back."""
     return shapes.webhook(webhook)
 
 
-@router.delete("/{id}", status_code=204, summary="Delete a webhook")
+@router.delete(
+    "/{id}", status_code=204, summary="Delete a webhook", response_description="It is gone"
+)
 def delete(webhook: TheWebhook, service: TheService, _: Submitter) -> None:
     """Nothing more is sent to it."""
     with service.control.write() as connection:
         hooks.delete(connection, webhook.id)
 
 
-@router.post("/{id}/ping", status_code=202, summary="Ping a webhook")
+@router.post(
+    "/{id}/ping",
+    status_code=202,
+    summary="Ping a webhook",
+    response_description="The message is on its way",
+)
 def ping(webhook: TheWebhook, service: TheService, seed: Seed, _: Submitter) -> schemas.Delivery:
     """Send a message of the event `ping`. One that arrives switches the webhook on again."""
     body = {"event": outbox.PING, "timestamp": now(), "webhook_id": webhook.id}
@@ -103,7 +112,12 @@ def ping(webhook: TheWebhook, service: TheService, seed: Seed, _: Submitter) -> 
     return shapes.delivery(found)
 
 
-@router.get("/{id}/deliveries", summary="List deliveries")
+@router.get(
+    "/{id}/deliveries",
+    name="list_deliveries",
+    summary="List deliveries",
+    response_description="A page of them, newest first",
+)
 def deliveries(
     webhook: TheWebhook, service: TheService, page: PageNumber = 1, per_page: PerPage = 20
 ) -> schemas.Deliveries:
@@ -119,7 +133,10 @@ def deliveries(
 
 
 @router.post(
-    "/{id}/deliveries/{delivery_id}/redeliver", status_code=202, summary="Send a delivery again"
+    "/{id}/deliveries/{delivery_id}/redeliver",
+    status_code=202,
+    summary="Send a delivery again",
+    response_description="The message is on its way",
 )
 def redeliver(
     webhook: TheWebhook, delivery_id: DeliveryId, service: TheService, _: Submitter

@@ -2,7 +2,7 @@
 
 from api.schemas.common import Answer, Body, Status
 from api.schemas.errors import Error, ErrorBody, ErrorCode, ErrorDetails, ErrorProblem
-from api.schemas.files import File, Files, Uploaded
+from api.schemas.files import ProjectFile, ProjectFiles, Uploaded
 from api.schemas.health import Health, Queue, ToolState
 from api.schemas.jobs import (
     Job,
@@ -66,8 +66,6 @@ __all__ = [
     "ErrorCode",
     "ErrorDetails",
     "ErrorProblem",
-    "File",
-    "Files",
     "Health",
     "Job",
     "JobCreate",
@@ -79,6 +77,8 @@ __all__ = [
     "NewToken",
     "Project",
     "ProjectCreate",
+    "ProjectFile",
+    "ProjectFiles",
     "ProjectSort",
     "ProjectStatus",
     "ProjectUpdate",

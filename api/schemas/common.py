@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validat
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
+from openforge.plain import plain
+
 PROJECT, JOB, WEBHOOK = "proj_abc123", "job_xyz789", "wh_def456"
 MOMENT = "2026-01-15T10:30:00Z"
 UNKNOWN_FIELD = "unknown_field"
@@ -53,7 +55,7 @@ class Body(BaseModel):
         """As ``extra="forbid"``, which stays for the schema, but with the nearest right name."""
         for name in given if isinstance(given, dict) else ():
             if name not in cls.model_fields:
-                shown = name[:_MAX_SHOWN]
+                shown = plain(name[:_MAX_SHOWN])
                 near = difflib.get_close_matches(shown, cls.model_fields, n=1)
                 said = {"name": shown, "suggestion": next(iter(near), None)}
                 raise PydanticCustomError(UNKNOWN_FIELD, "unknown field '{name}'", said)
@@ -71,9 +73,9 @@ def example(**values: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [values]})
 
 
-def absent(description: str, **schema: Any) -> Any:
-    """A field that is left out where it has no value."""
-    return Field(None, description=description, json_schema_extra=_without_default(schema))
+def absent(description: str, default: Any = None, **schema: Any) -> Any:
+    """A field that is left out where it has no value: its default says nothing."""
+    return Field(default, description=description, json_schema_extra=_without_default(schema))
 
 
 def _without_default(more: dict[str, Any]) -> Callable[[dict[str, Any]], None]:

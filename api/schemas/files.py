@@ -28,7 +28,7 @@ class Uploaded(Answer):
     files: list[str] = Field(description="their names in the project, in order")
 
 
-class File(Answer):
+class ProjectFile(Answer):
     """A file of a project."""
 
     model_config = example(**_FILE)
@@ -39,11 +39,11 @@ class File(Answer):
     url: Address = Field(description="where it can be downloaded")
 
 
-class Files(Answer):
+class ProjectFiles(Answer):
     """All files of a project."""
 
     model_config = example(project_id=PROJECT, files=[_FILE], total=1)
 
     project_id: str = Field(description="the project")
-    files: list[File] = Field(description="by name")
+    files: list[ProjectFile] = Field(description="by name")
     total: int = Field(description="how many there are")

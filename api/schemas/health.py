@@ -49,4 +49,4 @@ class Health(Answer):
     queue: Queue | None = Field(description="null when the database cannot be read")
     disk_free_mb: int = Field(description="room for runs, MB (2^20 bytes)")
     database: Literal["ok", "error"] = Field(description="whether it can be read and written")
-    sandbox: str = Field(description="what tools are kept in; empty where there is none")
+    sandbox: str = Field(description='what tools are kept in; "none" with the reason')

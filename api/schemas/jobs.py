@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    JsonValue,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import ConfigDict, Field, JsonValue
 
 from api.schemas.common import (
     JOB,
@@ -115,10 +109,6 @@ class StageProgress(Answer):
     status: Status
     duration: Span | Absent = absent("how long it took; there once it has ended")
     progress: str | Absent = absent("what is done, while it runs", examples=["7/10 tests"])
-
-    @model_serializer(mode="wrap")
-    def _only_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, str]:
-        return {name: value for name, value in handler(self).items() if value is not None}
 
 
 class Job(Answer):

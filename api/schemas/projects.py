@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from api.schemas.common import MOMENT, PROJECT, Address, Answer, Body, Moment, example
+from api.schemas.common import MOMENT, PROJECT, Address, Answer, Body, Moment, absent, example
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9-]*$"
 Name = Annotated[str, StringConstraints(pattern=NAME, min_length=1, max_length=100)]
 Module = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$", max_length=1000)]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
-Pdk = Literal["sky130", "gf180mcu", "ihp-sg13g2", "gf22fdx"]
 
 _PROJECT = {
     "id": PROJECT,
@@ -26,6 +25,15 @@ _PROJECT = {
     "status": "created",
     "url": f"/api/v1/projects/{PROJECT}",
 }
+
+
+class Pdk(StrEnum):
+    """A process that the design is made for."""
+
+    SKY130 = "sky130"
+    GF180MCU = "gf180mcu"
+    IHP_SG13G2 = "ihp-sg13g2"
+    GF22FDX = "gf22fdx"
 
 
 class ProjectStatus(StrEnum):
@@ -49,7 +57,7 @@ class ProjectSort(StrEnum):
 class ProjectCreate(Body):
     """A new project."""
 
-    model_config = example(
+    model_config = ConfigDict(use_enum_values=True) | example(
         name="ntt-butterfly",
         top_module="ntt_butterfly",
         target_pdk="sky130",
@@ -58,28 +66,23 @@ class ProjectCreate(Body):
 
     name: Name = Field(description="letters, digits, hyphens; one project of a user has it")
     top_module: Module | None = Field(None, description="top module; the project file's, if not")
-    target_pdk: Pdk | None = Field(None, description="process")
+    target_pdk: Annotated[Pdk, Field(strict=False)] | None = Field(None, description="process")
     description: Text = Field("", description="for people")
-
-
-def _unset_has_no_value(schema: dict[str, Any]) -> None:
-    """A field that is not named stays as it is, which is not what its default says."""
-    for field in schema["properties"].values():
-        field.pop("default", None)
-    schema["examples"] = [{"description": "NTT butterfly unit for ML-KEM, pipelined"}]
 
 
 class ProjectUpdate(Body):
     """What is to be changed of a project; what is not named stays."""
 
-    model_config = ConfigDict(json_schema_extra=_unset_has_no_value)
-
-    name: Name = Field("", description="a new name")
-    top_module: Module | None = Field(
-        None, description="top module of the next jobs; null: the project file's"
+    model_config = ConfigDict(use_enum_values=True) | example(
+        description="NTT butterfly unit for ML-KEM, pipelined"
     )
-    target_pdk: Pdk | None = Field(None, description="process; null: the project file's")
-    description: Text = Field("", description="for people")
+
+    name: Name = absent("a new name", default="")
+    top_module: Module | None = absent("top module of the next jobs; null: the project file's")
+    target_pdk: Annotated[Pdk, Field(strict=False)] | None = absent(
+        "process; null: the project file's"
+    )
+    description: Text = absent("for people", default="")
 
 
 class Project(Answer):
@@ -90,7 +93,7 @@ class Project(Answer):
     id: str = Field(description="names the project in addresses")
     name: str = Field(description="letters, digits, hyphens; one project of a user has it")
     top_module: str | None = Field(description="top module; null: the project file's")
-    target_pdk: str | None = Field(description="process; null: none was named")
+    target_pdk: Pdk | None = Field(description="process; null: none was named")
     description: str = Field(description="for people")
     created_at: Moment = Field(description="when it was created")
     updated_at: Moment = Field(description="when it or its files were changed last")

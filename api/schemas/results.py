@@ -89,10 +89,10 @@ class StageResults(Answer):
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
-    lint: LintResult | Absent = absent("lint")
-    simulation: SimulationResult | Absent = absent("simulation")
-    formal: FormalResult | Absent = absent("formal verification")
-    crypto: dict[str, CheckResult] | Absent = absent("crypto checks, by check")
+    lint: LintResult | Absent = absent("of the stage `lint`")
+    simulation: SimulationResult | Absent = absent("of the stage `simulation`")
+    formal: FormalResult | Absent = absent("of the stage `formal`")
+    crypto: dict[str, CheckResult] | Absent = absent("of the stage `crypto`, by check")
 
 
 class Results(Answer):

@@ -152,10 +152,8 @@ class Deliveries(Answer):
 class WebhookPayload(Answer):
     """What a webhook is sent. A receiver should put up with fields that it does not know."""
 
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_serialization_defaults_required=False,
-        json_schema_extra={"examples": [_PAYLOAD]},
+    model_config = example(**_PAYLOAD) | ConfigDict(
+        extra="allow", json_schema_serialization_defaults_required=False
     )
 
     event: WebhookEvent
