@@ -73,7 +73,7 @@ class _Log(threading.Thread):
                         self._since = line.seq
                         self._progress.say(line)
             except NoAnswer:
-                return  # whoever asks for the job's status gives up in time
+                pass  # whoever asks for the job's status gives up in time
             except OpenForgeError as error:
                 self._client.notice(f"the job's log cannot be followed: {error}")
                 return

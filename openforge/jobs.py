@@ -66,6 +66,8 @@ def submit(
         service=service,
     )
     try:
+        if service:  # so that it is known whose folder this is, however far it got
+            write_job(path, file)
         snapshot.take(project_dir, path / PROJECT)
         snapshot.require_same(project_dir, path / PROJECT, config.patterns(settings))
         write_job(path, file)

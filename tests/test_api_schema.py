@@ -359,6 +359,7 @@ def test_the_service_does_what_its_document_says(server, monkeypatch):
     config = tomllib.loads(Path(__file__).with_name("schemathesis.toml").read_text())
     config["generation"]["max-examples"] = 4
     config["headers"] = headers
+    config["hooks"] = str(Path(__file__).with_name("schemathesis_hooks.py"))
     schema = schemathesis.openapi.from_url(
         f"{server.url}/openapi.json", config=schemathesis.Config.from_dict(config)
     )

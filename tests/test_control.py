@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -176,7 +177,10 @@ def test_names_of_projects_are_unique_for_a_user_only(control):
 
 def test_projects_are_listed_in_order_and_by_page(control):
     """Names from A to Z, moments newest first, `-` the other way; filters narrow the total."""
-    made = [project(control, name) for name in ("b", "a", "c")]
+    made = []
+    for name in ("b", "a", "c"):
+        made.append(project(control, name))
+        time.sleep(0.002)  # moments are kept in milliseconds
 
     def names(**wanted):
         with control.read() as connection:

@@ -30,7 +30,10 @@ LINT = """
 project: {name: tiny, top_module: tiny}
 design: {sources: [rtl/*.sv]}
 """
-GOOD = "module tiny (input logic clk, output logic q);\n  always_ff @(posedge clk) q <= 1;\nendmodule\n"
+GOOD = """module tiny (input logic clk, output logic q);
+  always_ff @(posedge clk) q <= 1;
+endmodule
+"""
 SLEEPY = """
 import cocotb
 from cocotb.triggers import Timer
@@ -200,8 +203,17 @@ def test_what_a_killed_service_left_is_settled(service, tmp_path):
     shutil.copytree(tmp_path / "runs" / waiting.id, mine)
     text = (mine / "job.json").read_text().replace('"service": true', '"service": false')
     (mine / "job.json").write_text(text)
+    (tmp_path / "runs" / "job_that_was_begun").mkdir()
+    half = new_seed()
+    (tmp_path / "runs" / new_id("job", half) / "project").mkdir(parents=True)
+    dropped = service.submit(of, [Stage.LINT], {})
+    with service.control.write() as connection:
+        queue.ask_to_cancel(connection, dropped.id)
     service._recover()
     service._clean()
+    assert service.record(dropped).state is State.CANCELLED
+    assert not (tmp_path / "runs" / "job_that_was_begun").exists()
+    assert service.submit(of, [Stage.LINT], {}, half).id == new_id("job", half)
     assert get(service, ended).status == "cancelled"
     assert (get(service, under_way).state, get(service, under_way).crashes) == (State.QUEUED, 1)
     assert get(service, waiting).state is State.QUEUED
@@ -286,7 +298,7 @@ def test_deleting_a_project_cancels_its_jobs(service, tmp_path):
     job = service.submit(of, [Stage.LINT], {})
     service.delete_project(of)
     assert get(service, job).status == "cancelled"
-    assert service.record(job).path.is_dir()
+    assert service.record(job).state is State.CANCELLED  # to everybody who looks at the folder
     assert not (tmp_path / "projects" / of.id).exists()
     with pytest.raises(NotFound):
         upload(service, of, {"a.sv": ""})

@@ -58,7 +58,8 @@ class Courier:
                     _log.exception("the outbox could not be read")
                     wait = _LOOK_AGAIN_S
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), wait)
+                    async with asyncio.timeout(wait):  # wait_for (3.11) can lose a cancellation
+                        await self._woken.wait()
         finally:
             tasks = list(self._busy.values())
             for task in tasks:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from openforge.control import jobs
-from openforge.control.database import Control
+from openforge.control.database import Control, now
 from openforge.control.records import StageEnd
 from openforge.model import Stage, State, Verdict
 from openforge.record import CheckRecord, JobRecord
+from openforge.workspace import write_job
 
 _COUNTED = ("tests_passed", "tests_failed", "properties_proven", "properties_failed")
 
@@ -37,6 +38,14 @@ def finish(control: Control, record: JobRecord | None, job_id: str, problem: str
     error = record.file.error or problem
     with control.write() as connection:
         jobs.finish(connection, job_id, state, status, summary=summary(record.checks), error=error)
+    settle(record, state, error)
+
+
+def settle(record: JobRecord, state: State, error: str) -> None:
+    """Have the folder of a job that was ended for its runner say so, too."""
+    if not record.file.state.final:
+        end = {"state": state, "error": error, "finished_at": now()}
+        write_job(record.path, record.file.model_copy(update=end))
 
 
 def recover(control: Control, record: JobRecord | None, job_id: str, *, crashed: bool) -> None:
@@ -46,7 +55,12 @@ def recover(control: Control, record: JobRecord | None, job_id: str, *, crashed:
         return
     with control.write() as connection:
         again = jobs.requeue(connection, job_id, crashed=crashed)
-    if not again:
+    if again:
+        with control.read() as connection:
+            job = jobs.get(connection, job_id)
+        if job.state.final:  # it was to be cancelled
+            settle(record, job.state, job.error)
+    else:
         starts = jobs.MAX_RESTARTS + 1
         finish(control, record, job_id, f"interrupted: its runner went away in {starts} attempts")
 

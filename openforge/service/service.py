@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import secrets
 import shutil
@@ -105,6 +106,7 @@ class Service:
                 project = projects.get(connection, project.id)
             folder = self.files.folder(project)
             said = {**_said_later(project, folder), **overrides}
+            self._drop_remains(job_id)
             record = jobs.submit(self.workspace, folder, stages, said, job_id=job_id, service=True)
         return self._enqueue(record, project)
 
@@ -121,6 +123,7 @@ class Service:
             project = projects.get(connection, job.project_id)
             queue.require_room(connection, self.settings.queue_capacity)
         require_tools(job.stages)
+        self._drop_remains(job_id)
         record = jobs.submit(
             self.workspace,
             self.record(job).path / PROJECT,
@@ -135,8 +138,7 @@ class Service:
         """Stop `job`: at once if it waits, soon if it runs, not at all if it has ended."""
         with self.control.write() as connection:
             job = queue.ask_to_cancel(connection, job.id)
-        if job.state is State.RUNNING:
-            ask_to_cancel(self.record(job))
+        self._stop(job)
         self._changed()
         return job
 
@@ -150,8 +152,7 @@ class Service:
             open_ = queue.of_state(connection, State.QUEUED, State.RUNNING, project_id=project.id)
             stopped = [queue.ask_to_cancel(connection, job_id) for job_id in open_]
         for job in stopped:
-            if job.state is State.RUNNING:
-                ask_to_cancel(self.record(job))
+            self._stop(job)
         with self.files.locked(project.id):
             self.files.forget(project.id)
         self._changed()
@@ -186,6 +187,19 @@ class Service:
     def record(self, job: Job) -> JobRecord:
         """The run folder of `job`. Raises NotFound when it was removed."""
         return read_job(self.workspace.runs / job.id)
+
+    def _stop(self, job: Job) -> None:
+        """Have the folder of a job that is to be cancelled say so."""
+        with contextlib.suppress(NotFound, ValueError):  # it was removed by hand
+            record = self.record(job)
+            if job.state is State.RUNNING:
+                ask_to_cancel(record)
+            elif job.state is State.CANCELLED:
+                ends.settle(record, job.state, job.error)
+
+    def _drop_remains(self, job_id: str) -> None:
+        """Remove what a killed service had made of a job that is in no queue."""
+        shutil.rmtree(self.workspace.runs / job_id, ignore_errors=True)
 
     def _switch(self, project: Project, revision: int, values: dict[str, Any]) -> Project:
         with self.control.write() as connection:
@@ -229,20 +243,24 @@ class Service:
             ends.recover(self.control, record, job_id, crashed=True)
 
     def _clean(self) -> None:
-        """Remove what was begun and never acknowledged: job folders that are in no queue."""
+        """Make the folders of jobs say what the queue says; those in no queue are removed.
+
+        They were begun and never acknowledged. Jobs that are none of a service's are left alone.
+        """
         for path in self.workspace.runs.iterdir():
             try:
-                if not read_job(path).file.service:
-                    continue
-            except ValueError:
+                record = read_job(path)
+            except (NotFound, ValueError):
+                _drop_abandoned(path)
                 continue
-            except NotFound:
-                if not path.is_dir() or time.time() - path.stat().st_mtime < _ABANDONED_S:
-                    continue
+            if not record.file.service:
+                continue
             with self.control.read() as connection:
                 known = queue.find(connection, path.name)
             if known is None:
                 shutil.rmtree(path, ignore_errors=True)
+            elif known.state.final:
+                ends.settle(record, known.state, known.error)
 
 
 def require_tools(stages: Sequence[Stage]) -> None:
@@ -254,6 +272,15 @@ def require_tools(stages: Sequence[Stage]) -> None:
         for check in mine:
             for name in check.tools:
                 locate.program(name)
+
+
+def _drop_abandoned(path: Path) -> None:
+    """Remove a folder without a readable job.json, unless somebody may be filling it."""
+    with contextlib.suppress(OSError):
+        if time.time() - path.stat().st_mtime > _ABANDONED_S:
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.rmdir()  # only if it is empty
 
 
 def _said_later(project: Project, folder: Path) -> dict[str, JsonValue]:
