@@ -1,4 +1,8 @@
-"""What routes are given: the service, the caller, and things the caller may see."""
+"""What routes are given: the service, the caller, and things the caller may see.
+
+They are coroutines that do not wait: a read of one row takes less time than the way to a thread
+and back, and readers of SQLite wait for nobody.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from openforge.service.service import Service
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """The service of this application."""
     found: Service = request.app.state.service
     return found
@@ -41,17 +45,17 @@ def permit(caller: Caller, scope: Scope) -> Caller:
     return caller
 
 
-def reader(request: Request) -> Caller:
+async def reader(request: Request) -> Caller:
     """A caller that may look."""
     return _caller(request, Scope.READ)
 
 
-def submitter(request: Request) -> Caller:
+async def submitter(request: Request) -> Caller:
     """A caller that may change things."""
     return _caller(request, Scope.SUBMIT)
 
 
-def admin(request: Request) -> Caller:
+async def admin(request: Request) -> Caller:
     """A caller that may do everything, with no project only."""
     caller = _caller(request, Scope.ADMIN)
     if caller.project_id:
@@ -76,7 +80,7 @@ PageNumber = Annotated[int, Query(ge=1, le=1_000_000, description="page, from 1"
 PerPage = Annotated[int, Query(ge=1, le=100, description="rows a page")]
 
 
-def seed(request: Request) -> str | None:
+async def seed(request: Request) -> str | None:
     """From what the ids of a request with an Idempotency-Key follow."""
     found: str | None = getattr(request.state, "seed", None)
     return found
@@ -127,19 +131,19 @@ def _bound(caller: Caller, project_id: str | None) -> None:
         raise ApiError(403, "this token is for another project")
 
 
-def the_project(service: TheService, caller: Reader, project_id: ProjectId) -> Project:
+async def the_project(service: TheService, caller: Reader, project_id: ProjectId) -> Project:
     """The project of the address."""
     return see_project(service, caller, project_id)
 
 
-def the_job(request: Request, service: TheService, caller: Reader, job_id: JobId) -> Job:
+async def the_job(request: Request, service: TheService, caller: Reader, job_id: JobId) -> Job:
     """The job of the address; the request's line in the log names it."""
     found = see_job(service, caller, job_id)
     request.state.job_id = found.id
     return found
 
 
-def the_webhook(service: TheService, caller: Reader, webhook_id: WebhookId) -> Webhook:
+async def the_webhook(service: TheService, caller: Reader, webhook_id: WebhookId) -> Webhook:
     """The webhook of the address."""
     return see_webhook(service, caller, webhook_id)
 

@@ -23,6 +23,7 @@ class Caller:
     user: str | None
     scopes: frozenset[TokenScope] = frozenset()
     project_id: str | None = None
+    token_id: str = ""
     wrong: bool = False
 
     @property
@@ -57,20 +58,24 @@ class IdentityMiddleware:
         if secret is None:
             return Caller(None)
         control: Control = scope["app"].state.service.control
-        return await run_in_threadpool(identify, control, secret)
+        return await identify(control, secret)
 
 
-def identify(control: Control, secret: str) -> Caller:
+async def identify(control: Control, secret: str) -> Caller:
     """The caller that `secret` stands for."""
     with control.read() as connection:
         token = tokens.find(connection, secret)
     if token is None:
         return Caller(None, wrong=True)
     if tokens.needs_touch(token):
-        with control.write() as connection:
-            tokens.touch(connection, token.id)
+        await run_in_threadpool(_touch, control, token.id)
     scopes = {given for word in token.scopes for given in IMPLIED[TokenScope(word)]}
-    return Caller(token.user, frozenset(scopes), token.project_id)
+    return Caller(token.user, frozenset(scopes), token.project_id, token.id)
+
+
+def _touch(control: Control, token_id: str) -> None:
+    with control.write() as connection:
+        tokens.touch(connection, token_id)
 
 
 def _secret(headers: Headers) -> str | None:

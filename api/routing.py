@@ -20,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from api import errors, uploads
 from api.deps import permit
 from api.errors import ApiError
+from api.identity import Caller
 from openforge.control import idempotency
 from openforge.control.tokens import Scope
 from openforge.service.service import Service
@@ -28,7 +29,6 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _KEPT_HEADERS = ("content-type", "content-disposition", "location", "etag")
-_TRY_AGAIN = 429
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -44,14 +44,15 @@ class Route(APIRoute):
 
         async def once(request: Request) -> Response:
             key = request.headers.get(HEADER)
-            user = request.state.caller.user
-            if key is None or user is None:
+            caller: Caller = request.state.caller
+            if key is None or caller.user is None:
                 return await handle(request)
             if not _KEY.fullmatch(key):
                 raise ApiError(
                     400, f"{HEADER} must be 1 to 255 visible characters", {"field": HEADER}
                 )
-            return await _Once(request, user, key).carry_out(handle)
+            # A key is one token's: what it got, another token of the user may not see.
+            return await _Once(request, f"{caller.user} {caller.token_id}", key).carry_out(handle)
 
         return once
 
@@ -125,8 +126,8 @@ class _Once:
         return None
 
     def _keep(self, response: Response) -> None:
-        """Keep the answer, unless it only says that it was not possible now."""
-        if response.status_code >= 500 or response.status_code == _TRY_AGAIN:
+        """Keep the answer, if something was done: what was refused may be tried again."""
+        if response.status_code >= 400:
             self._release()
             return
         headers = {k: v for k, v in response.headers.items() if k in _KEPT_HEADERS}

@@ -149,6 +149,15 @@ def test_a_thing_that_is_not_there(client, path):
     error_of(client.get(f"{API}/{path}"), 404)
 
 
+@pytest.mark.parametrize("project", ["", "proj_none"])
+def test_a_project_that_a_body_names(client, project):
+    """404 for a token or a webhook of a project that is not there; no name is none, too."""
+    hook = {"url": "https://example.com/", "events": ["job.failed"], "secret": "x" * 24}
+    error_of(client.post(f"{API}/webhooks", json={**hook, "project_id": project}), 404)
+    token = {"name": "n", "user": "u", "scopes": ["read"], "project_id": project}
+    error_of(client.post(f"{API}/tokens", json=token), 404)
+
+
 def test_a_file_that_is_not_there(client, project):
     """404 names the file."""
     error = error_of(client.get(f"{project}/files/nothing.sv"), 404)

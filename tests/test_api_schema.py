@@ -335,7 +335,7 @@ def server(tmp_path_factory):
 
 
 def prepare(client):
-    """A project with files, a job that has ended, a webhook: their ids."""
+    """A project with files, a job that has ended, a webhook, the token in use: their ids."""
     project = client.post("/projects", json={"name": "tiny"}).json()["id"]
     files = [("files[]", (name, text.encode())) for name, text in TINY.items()]
     assert client.post(f"/projects/{project}/upload", files=files).status_code == 200
@@ -347,7 +347,8 @@ def prepare(client):
     assert status == "passed"
     hook = {"url": "https://example.com/", "events": ["job.failed"], "secret": "x" * 24}
     webhook = client.post("/webhooks", json=hook).json()["webhook_id"]
-    return {"PROJECT": project, "JOB": job, "WEBHOOK": webhook}
+    (token,) = client.get("/tokens").json()["tokens"]
+    return {"PROJECT": project, "JOB": job, "WEBHOOK": webhook, "TOKEN": token["token_id"]}
 
 
 def test_the_service_does_what_its_document_says(server, monkeypatch):

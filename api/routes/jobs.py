@@ -32,7 +32,7 @@ submissions = APIRouter(tags=["jobs"], route_class=SubmissionRoute)
 Status = Annotated[schemas.Status | None, Query(description="only jobs with this status")]
 
 
-def within_limit(request: Request, project: TheProject, _: Submitter) -> None:
+async def within_limit(request: Request, project: TheProject, _: Submitter) -> None:
     """Count a submission to the project. Raises ApiError 429 when there were too many."""
     limiter: Limiter = request.app.state.limiter
     standing = limiter.hit(request.app.state.policies.submissions, project.id)
@@ -41,11 +41,11 @@ def within_limit(request: Request, project: TheProject, _: Submitter) -> None:
         raise ApiError(429, "too many jobs were submitted to this project; try again later")
 
 
-def retry_within_limit(
+async def retry_within_limit(
     request: Request, job: TheJob, service: TheService, caller: Submitter
 ) -> None:
     """A retry is a submission to the job's project."""
-    within_limit(request, see_project(service, caller, job.project_id), caller)
+    await within_limit(request, see_project(service, caller, job.project_id), caller)
 
 
 @submissions.post(
@@ -122,7 +122,7 @@ def listing(
     response_description="The job",
     response_model_exclude_unset=True,
 )
-def get(job: TheJob, service: TheService) -> schemas.Job:
+async def get(job: TheJob, service: TheService) -> schemas.Job:
     """A job with the progress of each stage."""
     return shapes.job(job, service)
 

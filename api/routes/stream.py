@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, WebSocket
@@ -15,6 +16,7 @@ from api import errors, schemas, streams
 from api.deps import Reader, TheJob, permit, see_job
 from api.errors import ApiError
 from api.identity import Caller
+from api.ratelimit import Limiter, headers
 from api.routing import Route
 from api.tickets import TICKET_S, Streams, Tickets
 from openforge.control.tokens import Scope
@@ -62,16 +64,29 @@ async def stream(
 
 
 def _caller(socket: WebSocket, job_id: str) -> Caller:
-    """Who is asking: by token, or by ticket."""
+    """Who is asking: by token, or by ticket. Guesses are counted, as those of requests are."""
     caller: Caller = socket.state.caller
     given = socket.query_params.get("ticket")
     if given is None:
+        if caller.wrong:
+            _count_guess(socket)
         return caller
     tickets: Tickets = socket.app.state.tickets
     found = tickets.redeem(given, job_id)
     if found is None:
+        _count_guess(socket)
         raise ApiError(401, "the ticket is not valid: it is used up, too old, or for another job")
     return found
+
+
+def _count_guess(socket: WebSocket) -> None:
+    limiter: Limiter = socket.app.state.limiter
+    address = socket.client.host if socket.client else ""
+    standing = limiter.hit(socket.app.state.policies.failed_logins, address)
+    if not standing.allowed:
+        raise ApiError(
+            429, "too many wrong tokens; try again later", headers=headers(standing, time.time())
+        )
 
 
 async def _serve(socket: WebSocket, service: Service, job_id: str, since: int) -> None:

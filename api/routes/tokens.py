@@ -43,7 +43,7 @@ def create(
         last_used_at=None,
     )
     with service.control.write() as connection:
-        if body.project_id:
+        if body.project_id is not None:
             projects.get(connection, clean(body.project_id))
         secret = tokens.create(connection, token)
     shown = shapes.token(token.model_copy(update={"prefix": secret[: tokens.SHOWN]}))

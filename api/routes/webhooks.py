@@ -52,7 +52,8 @@ def register(
     """
     allow_private = service.settings.webhook_private
     addresses.check_url(body.url, allow_private=allow_private)
-    project = see_project(service, caller, body.project_id) if body.project_id else None
+    wanted = body.project_id
+    project = see_project(service, caller, wanted) if wanted is not None else None
     if caller.project_id and project is None:
         raise ApiError(403, "this token is for one project: name it", {"field": "project_id"})
     webhook = Webhook(

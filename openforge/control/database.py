@@ -30,6 +30,7 @@ class Control:
     def __init__(self, workspace: Path) -> None:
         workspace.mkdir(parents=True, exist_ok=True)
         self.path = workspace / FILE
+        self.path.touch(mode=0o600)  # SQLite gives the files beside it the same mode
         self._engine = create_engine(
             f"sqlite:///{self.path}",
             pool_size=_CONNECTIONS,
