@@ -11,6 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from api.app import create_app
+from api.connections import HttpConnection, SocketConnection, with_limits
 from api.log_lines import configure_logging
 from openforge.errors import OpenForgeError, SandboxUnavailable
 from openforge.service import settings as service_settings
@@ -50,13 +51,14 @@ def serve(host: str, port: int, workspace: Path | None) -> None:
         )
     _require_sandbox(settings.auth_enabled)
     place = (workspace or Settings().workspace).expanduser().absolute()
+    limits = {"head_s": settings.idle_upload_s, "slow_s": settings.slow_reader_s}
     config = uvicorn.Config(
         create_app(Service(place, settings)),
         host=host,
         port=port,
-        http="h11",  # it bounds headers; httptools does not
+        http=with_limits(HttpConnection, **limits),  # h11 bounds headers, httptools does not
         h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
-        ws="websockets-sansio",
+        ws=with_limits(SocketConnection, **limits),
         ws_max_size=_MAX_MESSAGE_BYTES,
         log_config=configure_logging(settings.log_level),
         access_log=False,

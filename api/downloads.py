@@ -5,14 +5,15 @@ from __future__ import annotations
 import mimetypes
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.errors import ApiError
 from openforge.errors import NotFound
@@ -130,8 +131,7 @@ def respond(
     part = (start, stop) != (0, told.st_size) or _is_partial(request, tag)
     if part:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{told.st_size}"
-    body = _blocks(handle, start, stop)
-    return StreamingResponse(body, 206 if part else 200, headers, media_type=kind)
+    return _Part(os.fdopen(handle, "rb"), start, stop, 206 if part else 200, headers, kind)
 
 
 def disposition(name: str) -> str:
@@ -176,9 +176,29 @@ def _range(request: Request, size: int, tag: str) -> tuple[int, int]:
     return start, stop
 
 
-def _blocks(handle: int, start: int, stop: int) -> Iterator[bytes]:
-    with os.fdopen(handle, "rb") as file:
-        file.seek(start)
-        while start < stop and (block := file.read(min(_BLOCK, stop - start))):
-            start += len(block)
-            yield block
+class _Part(StreamingResponse):
+    """A part of an open file, which is closed however the sending ends."""
+
+    def __init__(  # noqa: PLR0917  (what is sent)
+        self,
+        file: BinaryIO,
+        start: int,
+        stop: int,
+        status: int,
+        headers: Mapping[str, str],
+        kind: str,
+    ) -> None:
+        self._file = file
+        super().__init__(_blocks(file, start, stop), status, headers, media_type=kind)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+
+def _blocks(file: BinaryIO, start: int, stop: int) -> Iterator[bytes]:
+    file.seek(start)
+    while start < stop and (block := file.read(min(_BLOCK, stop - start))):
+        start += len(block)
+        yield block

@@ -36,7 +36,8 @@ class HostMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request or connection."""
         if scope["type"] in ("http", "websocket") and (refusal := self._refusal(scope)):
-            response = errors.response(refusal.status_code, refusal.detail, refusal.details)
+            said = (refusal.status_code, refusal.detail, refusal.details, refusal.headers)
+            response = errors.response(*said)
             await response(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -44,13 +45,16 @@ class HostMiddleware:
     def _refusal(self, scope: Scope) -> ApiError | None:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
+        if "content-length" in headers and "transfer-encoding" in headers:
+            said = "a body has a Content-Length or a Transfer-Encoding, not both"
+            return ApiError(400, said, headers={"Connection": "close"})
         if len(hosts) != 1:
             return ApiError(400, "exactly one Host header is expected", {"field": "Host"})
         if self._hosts and _name(hosts[0]) not in self._hosts:
             return ApiError(403, f"this service does not answer to the host {hosts[0][:100]!a}")
         origin = headers.get("origin")
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE
-        if origin is not None and changes and urlsplit(origin).netloc != hosts[0]:
+        if origin is not None and changes and _netloc(origin) != hosts[0]:
             return ApiError(403, f"requests from the origin {origin[:100]!a} are not accepted")
         return None
 
@@ -84,6 +88,14 @@ def _name(host: str) -> str:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
         return ""
+
+
+def _netloc(origin: str) -> str | None:
+    """Host and port of an Origin; None for what is none."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _kind(headers: Headers, *, upload: bool) -> ApiError | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
+from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -74,7 +76,8 @@ async def identify(control: Control, secret: str) -> Caller:
 
 
 def _touch(control: Control, token_id: str) -> None:
-    with control.write() as connection:
+    """Record the use; a full disk is no reason not to answer."""
+    with contextlib.suppress(OperationalError), control.write() as connection:
         tokens.touch(connection, token_id)
 
 

@@ -7,6 +7,7 @@ follow, so that a request that is sent again after a crash finds what the first 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import re
@@ -15,9 +16,10 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 
-from api import errors, uploads
+from api import uploads
 from api.deps import permit
 from api.errors import ApiError
 from api.identity import Caller
@@ -86,18 +88,20 @@ class _Once:
 
     async def carry_out(self, handle: Handler) -> Response:
         """The answer of the first request with this key, or of this one if it is the first."""
-        kept = await run_in_threadpool(self._claim, await self._fingerprint())
-        if kept is not None:
-            return kept
+        fingerprint = await self._fingerprint()
+        if not self._service.under_way.begin((self._user, self._key)):
+            message = "a request with this key is being carried out; ask again later"
+            raise ApiError(409, message, {"field": HEADER}, {"Retry-After": "1"})
         try:
+            kept = await run_in_threadpool(self._claim, fingerprint)
+            if kept is not None:
+                return kept
             response = await handle(self._request)
-        except errors.KNOWN as error:
-            response = errors.respond(error, self._service.workspace.path)
-        except BaseException:
-            await run_in_threadpool(self._release)
-            raise
-        await run_in_threadpool(self._keep, response)
-        return response
+            if response.status_code < 400:  # what was refused may be tried again
+                await run_in_threadpool(self._keep, response)
+            return response
+        finally:
+            self._service.under_way.end((self._user, self._key))
 
     async def _fingerprint(self) -> str:
         """What makes two requests the same; of an upload its files, not how they are packed."""
@@ -110,35 +114,22 @@ class _Once:
         return digest.hexdigest()
 
     def _claim(self, fingerprint: str) -> Response | None:
-        service = self._service
-        with service.control.write() as connection:
-            claim = idempotency.claim(
-                connection, self._user, self._key, fingerprint, service.instance
-            )
+        with self._service.control.write() as connection:
+            claim = idempotency.claim(connection, self._user, self._key, fingerprint)
         if not claim.same:
             raise ApiError(409, f"this {HEADER} was used for another request", {"field": HEADER})
         if claim.answer is not None and claim.status is not None:
-            return _replay(claim.status, json.loads(service.vault.open(claim.answer)))
-        if not claim.ours:
-            message = "a request with this key is being carried out; ask again later"
-            raise ApiError(409, message, {"field": HEADER}, {"Retry-After": "1"})
+            return _replay(claim.status, json.loads(self._service.vault.open(claim.answer)))
         self._request.state.seed = claim.seed
         return None
 
     def _keep(self, response: Response) -> None:
-        """Keep the answer, if something was done: what was refused may be tried again."""
-        if response.status_code >= 400:
-            self._release()
-            return
+        """Keep the answer; where that fails the next request finds what this one made."""
         headers = {k: v for k, v in response.headers.items() if k in _KEPT_HEADERS}
         body = base64.b64encode(bytes(response.body)).decode()
         text = self._service.vault.seal(json.dumps({"headers": headers, "body": body}).encode())
-        with self._service.control.write() as connection:
+        with contextlib.suppress(OperationalError), self._service.control.write() as connection:
             idempotency.answer(connection, self._user, self._key, response.status_code, text)
-
-    def _release(self) -> None:
-        with self._service.control.write() as connection:
-            idempotency.release(connection, self._user, self._key)
 
 
 def _replay(status: int, kept: dict[str, Any]) -> Response:

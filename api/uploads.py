@@ -31,6 +31,8 @@ async def form(request: Request) -> FormData:
         raise ApiError(
             400, f"the upload cannot be read: {error.message}", {"field": FIELD}
         ) from None
+    except (LookupError, UnicodeError):  # of a charset that the request names
+        raise ApiError(400, "the upload's names are not UTF-8", {"field": FIELD}) from None
 
 
 async def files(request: Request) -> list[UploadFile]:

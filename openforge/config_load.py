@@ -44,6 +44,8 @@ def parse_yaml(text: str) -> tuple[JsonValue, Places]:
         line = text.count("\n", 0, error.position) + 1
         message = f"the character U+{ord(text[error.position]):04X} is not allowed; is it binary?"
         raise ConfigError([Problem("", message, line)]) from None
+    except (ValueError, OverflowError):  # PyYAML 6 on an escape beyond U+10FFFF
+        raise ConfigError([Problem("", "is not valid YAML: a character does not exist")]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)

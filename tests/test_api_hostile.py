@@ -355,7 +355,7 @@ def test_a_multipart_body_is_plain_or_refused(server, client, project):
         ("multipart/form-data", file),
         ("multipart/form-data; boundary=", file),
         ("multipart/form-data; boundary=" + "a" * 5000, file),
-        *((f"{kind}; charset={name}", part(b'filename="\xff.v"')) for name in ("undefined", "hex")),
+        (f"{kind}; charset=undefined", part(b'filename="\xff.v"')),
         (f"{kind}; charset=punycode", part(b'filename="a-b."')),
         (kind, b""),
         (kind, b"garbage"),

@@ -431,9 +431,12 @@ def test_an_interrupt_cancels_the_job(fake, project, number):
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert wait_for(lambda: fake.asked(f"GET /jobs/{JOB_ID}"))
-        os.kill(process.pid, number)
-        _, err = process.communicate(timeout=30)
+        try:
+            assert wait_for(lambda: fake.asked(f"GET /jobs/{JOB_ID}"))
+            os.kill(process.pid, number)
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130, err
     assert "stopping the job" in err
     assert len(fake.asked(f"POST /jobs/{JOB_ID}/cancel")) == 1

@@ -388,41 +388,33 @@ def test_tokens_expire_and_can_be_revoked(control):
 
 
 def test_idempotency_keys(control):
-    """The first request works, the same waits or gets its answer, another one is told apart."""
+    """A key keeps its seed until it is answered, and its answer then; another request differs."""
 
-    def claimed(fingerprint="a", user="u", instance="1"):
+    def claimed(fingerprint="a", user="u"):
         with control.write() as connection:
-            return idempotency.claim(connection, user, "key", fingerprint, instance)
+            return idempotency.claim(connection, user, "key", fingerprint)
 
     first = claimed()
-    assert first.ours
-    assert not claimed().ours  # under way
+    assert (first.same, first.answer) == (True, None)
+    assert claimed().seed == first.seed
     assert not claimed("b").same
-    assert claimed(user="v").ours  # somebody else's key
-    after_crash = claimed(instance="2")
-    assert after_crash.ours
-    assert after_crash.seed == first.seed
-    with control.write() as connection:
-        idempotency.release(connection, "u", "key")
-    assert claimed(instance="2").seed == first.seed
+    assert claimed(user="v").seed != first.seed  # somebody else's key
     with control.write() as connection:
         idempotency.answer(connection, "u", "key", 202, b"text")
-    again = claimed(instance="3")
-    assert (again.ours, again.status, again.answer) == (False, 202, b"text")
-    with control.write() as connection:
-        idempotency.release(connection, "u", "key")  # an answered key is not given back
-    assert claimed().answer == b"text"
+    again = claimed()
+    assert (again.seed, again.status, again.answer) == (first.seed, 202, b"text")
+    assert claimed(user="v").answer is None
 
 
 def test_idempotency_keys_are_forgotten_after_a_day(control, monkeypatch):
     """The same key is then a new one."""
     with control.write() as connection:
-        first = idempotency.claim(connection, "u", "key", "a", "1")
+        first = idempotency.claim(connection, "u", "key", "a")
         idempotency.answer(connection, "u", "key", 201, b"")
     monkeypatch.setattr(idempotency, "KEPT_S", -1.0)
     with control.write() as connection:
-        again = idempotency.claim(connection, "u", "key", "b", "1")
-    assert again.ours
+        again = idempotency.claim(connection, "u", "key", "b")
+    assert again.same
     assert again.seed != first.seed
 
 

@@ -24,8 +24,6 @@ from openforge.service.service import Service
 
 router = APIRouter(prefix="/jobs/{id}", tags=["jobs"], route_class=Route)
 
-_DONE, _TOO_SLOW = 1000, 1008
-
 
 @router.post(
     "/stream-ticket",
@@ -102,16 +100,12 @@ async def _serve(socket: WebSocket, service: Service, job_id: str, since: int) -
 
 
 async def _send_all(socket: WebSocket, service: Service, job_id: str, since: int) -> None:
-    limit = service.settings.slow_reader_s
+    """Send messages as fast as they are taken; `api.connections` cuts off who takes none."""
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it has gone while we sent
-        try:
-            async for batch in streams.follow(service, job_id, since):
-                for message in batch or [{"type": "heartbeat"}]:
-                    await asyncio.wait_for(socket.send_text(json.dumps(message)), limit)
-            await asyncio.wait_for(socket.close(_DONE), limit)
-        except TimeoutError:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(socket.close(_TOO_SLOW, "too slow"), 1.0)
+        async for batch in streams.follow(service, job_id, since):
+            for message in batch or [{"type": "heartbeat"}]:
+                await socket.send_text(json.dumps(message))
+        await socket.close()
 
 
 async def _drain(socket: WebSocket) -> None:

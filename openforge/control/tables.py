@@ -145,8 +145,7 @@ idempotency = Table(
     Column("key", String, primary_key=True),
     Column("fingerprint", String, nullable=False),
     Column("seed", String, nullable=False),  # from which the ids of what is made follow
-    Column("instance", String, nullable=False),  # of the server that began it
     Column("created_at", Float, nullable=False, index=True),
-    Column("status", Integer),  # None while it is under way
+    Column("status", Integer),  # None until it is answered
     Column("answer", LargeBinary),  # encrypted: it may show a new token
 )

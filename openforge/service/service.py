@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import secrets
 import shutil
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,6 +35,26 @@ LOCK = "service.lock"
 _ABANDONED_S = 24 * 3600.0  # a job folder without a job.json: somebody may be filling it
 
 
+class UnderWay:
+    """Requests that are being carried out, by whatever tells them apart."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._now: set[tuple[str, str]] = set()
+
+    def begin(self, request: tuple[str, str]) -> bool:
+        """Whether nobody else carries it out; from now on somebody does."""
+        with self._lock:
+            free = request not in self._now
+            self._now.add(request)
+            return free
+
+    def end(self, request: tuple[str, str]) -> None:
+        """It is done."""
+        with self._lock:
+            self._now.discard(request)
+
+
 class Service:
     """Jobs, projects and webhooks of one workspace. Methods can be called by several threads.
 
@@ -44,7 +64,7 @@ class Service:
     def __init__(self, workspace: Path, settings: ServiceSettings) -> None:
         workspace.mkdir(parents=True, exist_ok=True)
         self._lock = _take(workspace / LOCK)
-        self.instance = secrets.token_hex(8)  # tells this run of the service from earlier ones
+        self.under_way = UnderWay()
         self.workspace, self.settings = Workspace(workspace), settings
         self.workspace.runs.mkdir(exist_ok=True)
         self.control = Control(workspace)

@@ -43,7 +43,7 @@ class ServiceSettings(BaseSettings):
     failed_logins_per_minute: int = Field(60, ge=1, description="wrong tokens a minute and address")
     websockets_per_user: int = Field(10, ge=1, description="open streams a user")
     upload_mb: int = Field(100, ge=1, description="size of one upload request, MB (2^20 bytes)")
-    idle_upload_s: float = Field(30.0, gt=0, description="an upload that stalls longer is ended")
+    idle_upload_s: float = Field(30.0, gt=0, description="a request that stalls longer is ended")
     webhook_private: bool = Field(False, description="webhooks may go to private networks")
     webhook_timeout_s: float = Field(15.0, gt=0, description="time limit of one delivery")
     webhook_retries_s: Annotated[tuple[float, ...], NoDecode, BeforeValidator(_words)] = Field(
@@ -57,8 +57,15 @@ class ServiceSettings(BaseSettings):
 
 
 def load_env_file(path: Path) -> None:
-    """Take the ``OPENFORGE_`` variables of an ``.env`` file that are not in the environment."""
-    for name, value in dotenv_values(path).items():
+    """Take the ``OPENFORGE_`` variables of an ``.env`` file that are not in the environment.
+
+    Raises OpenForgeError when it cannot be read.
+    """
+    try:
+        found = dotenv_values(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise OpenForgeError(f"{path.name} cannot be read: {error}") from None
+    for name, value in found.items():
         if name.startswith("OPENFORGE_") and value is not None:
             os.environ.setdefault(name, value)
 
