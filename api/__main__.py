@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -23,7 +24,8 @@ _EXIT_ERROR = 3
 _MAX_HEADER_BYTES = 64 << 10
 _MAX_MESSAGE_BYTES = 64 << 10  # readers of streams have nothing to say
 _CLOSE_S = 5  # how long open requests are waited for at the end
-_BACKLOG = 2048
+_BACKLOG = 128  # asyncio (3.11) says so once for each when descriptors run out
+_MAX_FILES = 1 << 16
 
 
 def main() -> None:
@@ -51,6 +53,7 @@ def serve(host: str, port: int, workspace: Path | None) -> None:
         )
     _require_sandbox(settings.auth_enabled)
     place = (workspace or Settings().workspace).expanduser().absolute()
+    _allow_connections()
     limits = {"head_s": settings.idle_upload_s, "slow_s": settings.slow_reader_s}
     config = uvicorn.Config(
         create_app(Service(place, settings)),
@@ -70,6 +73,14 @@ def serve(host: str, port: int, workspace: Path | None) -> None:
         lifespan="on",
     )
     uvicorn.Server(config).run()
+
+
+def _allow_connections() -> None:
+    """Take as many file descriptors as there may be: each connection needs one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _require_sandbox(others: bool) -> None:

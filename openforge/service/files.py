@@ -89,8 +89,7 @@ class ProjectFiles:
 
         Raises OpenForgeError where a file would take a folder's place, or there are too many.
         """
-        target = self._begin(project)
-        try:
+        with self._new_revision(project) as target:
             _link_tree(incoming, target, replace=True)
             files = [path for path in target.rglob("*") if path.is_file()]
             size = sum(path.stat().st_size for path in files)
@@ -99,16 +98,13 @@ class ProjectFiles:
                     f"a project holds at most {snapshot.MAX_FILES:,} files and "
                     f"{snapshot.MAX_BYTES >> 20} MB; delete what is not needed"
                 )
-        except BaseException:
-            shutil.rmtree(target, ignore_errors=True)
-            raise
         return int(target.name)
 
     def without_file(self, project: Project, name: str) -> int:
         """Make a revision without the file `name`; returns its number. Raises NotFound."""
         self.file(project, name)
-        target = self._begin(project)
-        (target / name).unlink()
+        with self._new_revision(project) as target:
+            (target / name).unlink()
         return int(target.name)
 
     def forget(self, project_id: str, *, but: Collection[int] = ()) -> None:
@@ -120,14 +116,19 @@ class ProjectFiles:
         if not but:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _begin(self, project: Project) -> Path:
-        """A new revision with the files of the present one."""
+    @contextmanager
+    def _new_revision(self, project: Project) -> Iterator[Path]:
+        """A folder with the files of the present one; gone when the block fails."""
         target = self._root / project.id / str(project.revision + 1)
         shutil.rmtree(target, ignore_errors=True)  # of a server that was killed
-        target.mkdir(parents=True)
-        if project.revision:
-            _link_tree(self.folder(project), target)
-        return target
+        try:
+            target.mkdir(parents=True)
+            if project.revision:
+                _link_tree(self.folder(project), target)
+            yield target
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
 
 
 def _link_tree(source: Path, target: Path, *, replace: bool = False) -> None:

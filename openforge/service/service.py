@@ -222,8 +222,12 @@ class Service:
         shutil.rmtree(self.workspace.runs / job_id, ignore_errors=True)
 
     def _switch(self, project: Project, revision: int, values: dict[str, Any]) -> Project:
-        with self.control.write() as connection:
-            return projects.change(connection, project.id, {**values, "revision": revision})
+        try:
+            with self.control.write() as connection:
+                return projects.change(connection, project.id, {**values, "revision": revision})
+        except BaseException:
+            self.files.forget(project.id, but=(project.revision - 1, project.revision))
+            raise
 
     def _enqueue(self, record: JobRecord, project: Project, retry_of: str | None = None) -> Job:
         job = queue.new(
