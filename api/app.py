@@ -60,6 +60,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.limiter = Limiter(SqliteStorage(service.workspace.path / LIMITS_FILE))
     app.state.doctor, app.state.tickets = Doctor(service), Tickets()
     app.state.streams = Streams(settings.websockets_per_user)
+    app.state.followers = Streams(settings.followers_per_user)
     for module in (*_ROUTERS, health):
         app.include_router(module.router, prefix=ROOT)
     app.include_router(jobs.submissions, prefix=ROOT)

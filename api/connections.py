@@ -33,8 +33,34 @@ class _Deadline:
             self._timer = None
 
 
+class _Taken:
+    """Ends a connection when nothing at all of what waits to be sent is taken for a while."""
+
+    def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
+        self._transport, self._seconds = transport, seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting = 0
+
+    def watch(self) -> None:
+        """Look again after the time; slow is fine, as long as it goes on."""
+        self._waiting = self._transport.get_write_buffer_size()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._seconds, self._look)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        if self._transport.get_write_buffer_size() < self._waiting:
+            self.watch()
+        else:
+            self._transport.abort()
+
+
 class HttpConnection(H11Protocol):
-    """An HTTP connection: each head within `head_s`, each full buffer emptied within `slow_s`."""
+    """An HTTP connection: each head within `head_s`, something taken within each `slow_s`."""
 
     head_s: float
     slow_s: float
@@ -43,7 +69,7 @@ class HttpConnection(H11Protocol):
         """Begin to wait for the first request."""
         super().connection_made(transport)
         self._head = _Deadline(transport.abort, self.head_s)
-        self._taken = _Deadline(transport.abort, self.slow_s)
+        self._taken = _Taken(transport, self.slow_s)
         self._head.start()
 
     def data_received(self, data: bytes) -> None:
@@ -64,7 +90,7 @@ class HttpConnection(H11Protocol):
     def pause_writing(self) -> None:
         """The other side does not take what is sent."""
         super().pause_writing()
-        self._taken.start()
+        self._taken.watch()
 
     def resume_writing(self) -> None:
         """It does again."""
@@ -95,7 +121,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
         """Begin to wait for the handshake."""
         super().connection_made(transport)
         self._head = _Deadline(self.transport.abort, self.head_s)
-        self._taken = _Deadline(self.transport.abort, self.slow_s)
+        self._taken = _Taken(self.transport, self.slow_s)
         self._head.start()
 
     def handle_connect(self, event: Any) -> None:
@@ -106,7 +132,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """The other side does not take what is sent."""
         super().pause_writing()
-        self._taken.start()
+        self._taken.watch()
 
     def resume_writing(self) -> None:
         """It does again."""

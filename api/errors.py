@@ -48,13 +48,13 @@ CODES = {
     503: ErrorCode.SERVICE_UNAVAILABLE,
 }
 RETRY_AFTER_S = 10
+_MISSING_RETRY_S = 3600
 _UNREADABLE = "There was an error parsing the body"  # FastAPI 0.165 of bytes that are no text
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _STATUS = (
     (NotFound, 404),
     (NameTaken, 409),
     (QueueFull, 503),
-    (ToolMissing, 503),
     (ToolError, 422),
     (OpenForgeError, 400),
 )
@@ -153,6 +153,8 @@ def _api_error(error: Exception) -> ApiError:
             found = _config(error.problems)
         case Blocked():
             found = ApiError(400, str(error), {"field": "url"})
+        case ToolMissing():  # it will not be there in a moment
+            found = ApiError(503, str(error), headers={"Retry-After": str(_MISSING_RETRY_S)})
         case OpenForgeError():
             status = next(status for kind, status in _STATUS if isinstance(error, kind))
             found = ApiError(status, str(error))

@@ -74,12 +74,12 @@ class BodyMiddleware:
         upload = scope["method"] == "POST" and _UPLOAD.fullmatch(scope["path"]) is not None
         limit = self._upload_bytes if upload else MAX_JSON_BYTES
         slack = _MULTIPART_OVERHEAD if upload else 0
-        refusal = _kind(headers, upload=upload) or _announced(headers, limit + slack)
+        refusal = _kind(headers, upload=upload) or _announced(headers, limit, slack)
         if refusal:
             response = errors.response(refusal.status_code, refusal.detail, refusal.details)
             await response(scope, receive, send)
             return
-        await self._app(scope, _counted(receive, limit + slack, self._idle_s), send)
+        await self._app(scope, _counted(receive, limit, slack, self._idle_s), send)
 
 
 def _name(host: str) -> str:
@@ -109,16 +109,16 @@ def _kind(headers: Headers, *, upload: bool) -> ApiError | None:
     return ApiError(415, f"a body of type {wanted} is expected, found {found[:100]!a}")
 
 
-def _announced(headers: Headers, limit: int) -> ApiError | None:
+def _announced(headers: Headers, limit: int, slack: int) -> ApiError | None:
     length = headers.get("content-length", "0")
-    return _too_large(limit) if length.isdecimal() and int(length) > limit else None
+    return _too_large(limit) if length.isdecimal() and int(length) > limit + slack else None
 
 
 def _too_large(limit: int) -> ApiError:
     return ApiError(413, f"the body is larger than {limit >> 20} MB", {"limit_bytes": limit})
 
 
-def _counted(receive: Receive, limit: int, idle_s: float) -> Receive:
+def _counted(receive: Receive, limit: int, slack: int, idle_s: float) -> Receive:
     """`receive` that raises ApiError when too much arrives, or nothing for too long."""
     seen, clock, done = 0, asyncio.get_running_loop().time, False
     end = clock() + MAX_UPLOAD_S
@@ -133,7 +133,7 @@ def _counted(receive: Receive, limit: int, idle_s: float) -> Receive:
             raise ApiError(400, f"nothing of the body arrived for {idle_s:g} s") from None
         seen += len(message.get("body", b""))
         done = message["type"] != "http.request" or not message.get("more_body", False)
-        if seen > limit:
+        if seen > limit + slack:
             raise _too_large(limit)
         return message
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,21 +20,23 @@ class Tickets:
     """Tickets that were given out and not used yet; only in the memory of this process."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._open: dict[str, tuple[float, str, Caller]] = {}
 
     def issue(self, job_id: str, caller: Caller) -> str:
         """A ticket for one stream of `job_id`, within 30 seconds."""
-        now = time.monotonic()
-        self._open = {k: v for k, v in self._open.items() if v[0] > now}
-        if len(self._open) >= _MAX_TICKETS:
-            raise ApiError(503, "too many tickets are open; try again later")
-        ticket = secrets.token_urlsafe(32)
-        self._open[ticket] = (now + TICKET_S, job_id, caller)
+        now, ticket = time.monotonic(), secrets.token_urlsafe(32)
+        with self._lock:
+            self._open = {k: v for k, v in self._open.items() if v[0] > now}
+            if len(self._open) >= _MAX_TICKETS:
+                raise ApiError(503, "too many tickets are open; try again later")
+            self._open[ticket] = (now + TICKET_S, job_id, caller)
         return ticket
 
     def redeem(self, ticket: str, job_id: str) -> Caller | None:
         """Who got `ticket` for `job_id`; it is used up."""
-        end, wanted, caller = self._open.pop(ticket, (0.0, "", None))
+        with self._lock:
+            end, wanted, caller = self._open.pop(ticket, (0.0, "", None))
         return caller if time.monotonic() < end and wanted == job_id else None
 
 

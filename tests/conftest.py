@@ -21,6 +21,9 @@ def _own_folders(tmp_path, shared_cache, monkeypatch):
     monkeypatch.setenv("OPENFORGE_WORKSPACE", str(tmp_path / "workspace"))
     monkeypatch.setenv("OPENFORGE_CACHE", str(shared_cache))
     monkeypatch.delenv("OPENFORGE_SANDBOX", raising=False)
+    monkeypatch.setenv("OPENFORGE_CONFIG", str(tmp_path / "openforge-config"))
+    for name in ("OPENFORGE_SERVER", "OPENFORGE_TOKEN", "OPENFORGE_INSECURE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("OPENFORGE_RUN_DIR", raising=False)
     monkeypatch.delenv("OPENFORGE_EVENTS", raising=False)
 

@@ -29,7 +29,7 @@ GONE_S = 2.0
 """How long processes of a killed service may take to end."""
 
 _LOOK_S = 30.0  # how long it is looked for how long they do take
-_START_S, _STOP_S, _WARM_S, _END_S = 60.0, 40.0, 15.0, 300.0
+_START_S, _STOP_S, _WARM_S, _END_S = 60.0, 30.0, 15.0, 300.0
 _DRAINS_S = ("0", "0.5", "10")  # a stop that puts jobs back, or waits for them
 _SETTINGS = {
     "OPENFORGE_WEBHOOK_PRIVATE": "true",
@@ -178,13 +178,17 @@ class Rounds:
     def _kill_one(self, what: str) -> None:
         """`kill -9` of a worker or a zygote: what was below it must end, the service goes on."""
         assert self._process
-        victims = _below(self._process.pid, "service.worker" if what == WORKER else "zygote.py")
+        victims = _children(self._process.pid, "service.worker")
+        if what == ZYGOTE:
+            victims = [z for worker in victims for z in _children(worker.pid, "zygote.py")]
         if not victims:  # none has been started yet
             self.kill()
             return
         victim = self._random.choice(victims)
-        below = _below(victim.pid)
-        victim.kill()
+        below = []
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            below = victim.children(recursive=True)
+            victim.kill()
         self.story.done[what] += 1
         _, alive = psutil.wait_procs(below, timeout=GONE_S)
         told = [who.partition("\n")[0] for process in alive if (who := _about(process))]
@@ -246,13 +250,14 @@ def _about(process: psutil.Process) -> str:
     return ""
 
 
-def _below(pid: int, word: str = "") -> list[psutil.Process]:
-    """The descendants of a process that have `word` in their command line."""
+def _children(pid: int, word: str) -> list[psutil.Process]:
+    """The children of a process that have `word` in their command line."""
     found = []
-    for process in psutil.Process(pid).children(recursive=True):
-        with suppress(psutil.Error):  # it has just ended
-            if word in " ".join(process.cmdline()):
-                found.append(process)
+    with suppress(psutil.NoSuchProcess):
+        for process in psutil.Process(pid).children():
+            with suppress(psutil.Error):  # it has just ended
+                if word in " ".join(process.cmdline()):
+                    found.append(process)
     return found
 
 

@@ -72,7 +72,7 @@ def fake(monkeypatch):
 def _no_configuration(tmp_path, monkeypatch):
     """No test touches what the user has configured."""
     monkeypatch.setenv("OPENFORGE_CONFIG", str(tmp_path / "config.json"))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "400")
     for name in ("OPENFORGE_SERVER", "OPENFORGE_TOKEN", "OPENFORGE_INSECURE"):
         monkeypatch.delenv(name, raising=False)
     before = signal.getsignal(signal.SIGTERM)
@@ -413,6 +413,7 @@ def test_what_the_service_says_does_no_harm(openforge, fake, project):
     for text in (ended.out, ended.err, *(one.out for one in shown)):
         assert "[red]x[/red]" in text
         assert text.replace("\n", "").isprintable()
+    assert ended.out.count("[red]x[/red]") == 8  # a summary's three, a finding's, error, project
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

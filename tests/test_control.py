@@ -381,7 +381,9 @@ def test_tokens_expire_and_can_be_revoked(control):
         assert tokens.find(connection, tokens.create(connection, old)) is None
         secret = tokens.create(connection, young)
         assert tokens.find(connection, secret)
+        assert tokens.is_alive(connection, young.id)
         tokens.revoke(connection, young.id)
+        assert not tokens.is_alive(connection, young.id)
         assert tokens.find(connection, secret) is None
         with pytest.raises(NotFound):
             tokens.revoke(connection, young.id)

@@ -11,16 +11,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from api import schemas, streams
 from api.deps import TheJob, TheService
 from api.routing import Route
+from api.tickets import Streams
 from openforge.event_log import JOB_EVENTS
 from openforge.model import Stage
 from openforge.service.service import Service
 
 router = APIRouter(prefix="/jobs/{id}", tags=["jobs"], route_class=Route)
 
+_MAX_BYTES = 4 << 20
 NDJSON, SSE = "application/x-ndjson", "text/event-stream"
 _FIELDS = ("timestamp", "stage", "level", "message", "seq")
 _LINE = (
@@ -68,20 +71,32 @@ async def logs(
         return Response(status_code=204)
     first = lines[0]["seq"] - 1 if lines else since
     body = _followed(service, job.id, first, stage, sse=sse)
-    return StreamingResponse(body, media_type=SSE if sse else NDJSON)
+    return _Followed(body, media_type=SSE if sse else NDJSON)
+
+
+class _Followed(StreamingResponse):
+    """A stream that counts among those of its user while it is sent."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. Raises ApiError 429 when the user has too many."""
+        followers: Streams = scope["app"].state.followers
+        with followers.counted(str(scope["state"]["caller"].user)):
+            await super().__call__(scope, receive, send)
 
 
 def last_lines(path: Path, stage: Stage | None, tail: int, since: int) -> list[dict[str, Any]]:
-    """The last `tail` log lines of a file of events; only those are parsed."""
-    kept: deque[bytes] = deque(maxlen=tail)
+    """The last `tail` log lines of a file of events, at most 4 MB; only those are parsed."""
+    kept: deque[bytes] = deque()
+    size = 0
     wanted = f'"stage": "{stage.value}"'.encode() if stage else b""
     if path.is_file():
         with path.open("rb") as lines:
-            kept.extend(
-                line
-                for line in lines
-                if b'"type": "log"' in line and wanted in line and line.endswith(b"\n")
-            )
+            for line in lines:
+                if b'"type": "log"' in line and wanted in line and line.endswith(b"\n"):
+                    kept.append(line)
+                    size += len(line)
+                    while len(kept) > tail or size > _MAX_BYTES:
+                        size -= len(kept.popleft())
     found = (streams.message(json.loads(line)) for line in kept)
     return [_line(m) for m in found if m and _is_line(m, stage) and m["seq"] > since]
 

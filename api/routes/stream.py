@@ -19,6 +19,7 @@ from api.identity import Caller
 from api.ratelimit import Limiter, headers
 from api.routing import Route
 from api.tickets import TICKET_S, Streams, Tickets
+from openforge.control import tokens
 from openforge.control.tokens import Scope
 from openforge.service.service import Service
 
@@ -71,10 +72,17 @@ def _caller(socket: WebSocket, job_id: str) -> Caller:
         return caller
     tickets: Tickets = socket.app.state.tickets
     found = tickets.redeem(given, job_id)
-    if found is None:
+    if found is None or not _is_alive(socket, found):
         _count_guess(socket)
         raise ApiError(401, "the ticket is not valid: it is used up, too old, or for another job")
     return found
+
+
+def _is_alive(socket: WebSocket, caller: Caller) -> bool:
+    """Whether the token that got a ticket was not revoked meanwhile."""
+    service: Service = socket.app.state.service
+    with service.control.read() as connection:
+        return not caller.token_id or tokens.is_alive(connection, caller.token_id)
 
 
 def _count_guess(socket: WebSocket) -> None:

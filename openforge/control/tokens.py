@@ -65,6 +65,12 @@ def find(connection: Connection, secret: str) -> Token | None:
     return _token(row)
 
 
+def is_alive(connection: Connection, token_id: str) -> bool:
+    """Whether the token was not revoked."""
+    query = select(table.c.id).where(table.c.id == token_id, table.c.revoked_at.is_(None))
+    return connection.execute(query).first() is not None
+
+
 def needs_touch(token: Token) -> bool:
     """Whether the last use that is on record is old enough to be written anew."""
     used = token.last_used_at

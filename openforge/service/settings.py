@@ -42,6 +42,7 @@ class ServiceSettings(BaseSettings):
     requests_per_minute: int = Field(60_000, ge=1, description="other requests a minute and user")
     failed_logins_per_minute: int = Field(60, ge=1, description="wrong tokens a minute and address")
     websockets_per_user: int = Field(10, ge=1, description="open streams a user")
+    followers_per_user: int = Field(50, ge=1, description="open `logs?follow=true` a user")
     upload_mb: int = Field(100, ge=1, description="size of one upload request, MB (2^20 bytes)")
     idle_upload_s: float = Field(30.0, gt=0, description="a request that stalls longer is ended")
     webhook_private: bool = Field(False, description="webhooks may go to private networks")
