@@ -57,7 +57,8 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service, app.state.metrics = service, metrics
     app.state.policies = Policies.of(settings)
-    app.state.limiter = Limiter(SqliteStorage(service.workspace.path / LIMITS_FILE))
+    app.state.limits = SqliteStorage(service.workspace.path / LIMITS_FILE)
+    app.state.limiter = Limiter(app.state.limits)
     app.state.doctor, app.state.tickets = Doctor(service), Tickets()
     app.state.streams = Streams(settings.websockets_per_user)
     app.state.followers = Streams(settings.followers_per_user)
@@ -107,6 +108,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             courier.cancel()
             await asyncio.gather(courier, return_exceptions=True)
     finally:
+        app.state.limits.close()
         service.close()
 
 

@@ -51,6 +51,7 @@ RETRY_AFTER_S = 10
 _MISSING_RETRY_S = 3600
 _UNREADABLE = "There was an error parsing the body"  # FastAPI 0.165 of bytes that are no text
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NO_ROOM_SAID = "there is no room left on the service's disk"
 _STATUS = (
     (NotFound, 404),
     (NameTaken, 409),
@@ -153,18 +154,24 @@ def _api_error(error: Exception) -> ApiError:
             found = _config(error.problems)
         case Blocked():
             found = ApiError(400, str(error), {"field": "url"})
+        case OpenForgeError() if _is_no_room(error.__cause__):
+            found = ApiError(503, _NO_ROOM_SAID)
         case ToolMissing():  # it will not be there in a moment
             found = ApiError(503, str(error), headers={"Retry-After": str(_MISSING_RETRY_S)})
         case OpenForgeError():
             status = next(status for kind, status in _STATUS if isinstance(error, kind))
             found = ApiError(status, str(error))
-        case OSError() if error.errno in _NO_ROOM:
-            found = ApiError(503, "there is no room left on the service's disk")
+        case OSError() if _is_no_room(error):
+            found = ApiError(503, _NO_ROOM_SAID)
         case OperationalError():
             found = ApiError(503, "the control database cannot be used now")
     if found is None:
         raise error
     return found
+
+
+def _is_no_room(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def _http(error: HTTPException) -> ApiError:

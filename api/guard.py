@@ -130,7 +130,9 @@ def _counted(receive: Receive, limit: int, slack: int, idle_s: float) -> Receive
         try:
             message = await asyncio.wait_for(receive(), min(idle_s, max(0.0, end - clock())))
         except TimeoutError:
-            raise ApiError(400, f"nothing of the body arrived for {idle_s:g} s") from None
+            raise ApiError(
+                400, f"the body did not arrive: nothing for {idle_s:g} s, or not all in an hour"
+            ) from None
         seen += len(message.get("body", b""))
         done = message["type"] != "http.request" or not message.get("more_body", False)
         if seen > limit + slack:

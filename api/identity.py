@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api import errors
 from openforge.control import tokens
 from openforge.control.database import Control
 from openforge.control.tokens import IMPLIED
@@ -51,8 +52,13 @@ class IdentityMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request or connection."""
         if scope["type"] in ("http", "websocket"):
-            state = scope.setdefault("state", {})
-            state["caller"] = await self._caller(scope) if self._enabled else LOCAL
+            state = scope.setdefault("state", {"caller": Caller(None)})
+            try:
+                state["caller"] = await self._caller(scope) if self._enabled else LOCAL
+            except OperationalError as error:
+                response = errors.respond(error, scope["app"].state.service.workspace.path)
+                await response(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller:

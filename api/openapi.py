@@ -169,7 +169,6 @@ def _error(status: int) -> Shape:
     names = [
         *words.EVERYWHERE,
         *said.headers,
-        *([REPLAYED] if status in (400, 404, 409, 422) else []),
     ]
     body = {"code": CODES[status].value, "message": said.message, "details": said.details}
     return {

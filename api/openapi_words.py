@@ -27,7 +27,8 @@ limit it was counted against, and what is left of it; `429` says in `Retry-After
 
 **Idempotency.** Every POST can carry an `Idempotency-Key`: for 24 hours the same request with it
 gets the same answer, and is carried out once. An answer that was given before carries
-`Idempotent-Replayed: true`. Answers that say "not now" (`429`, `5xx`) are not kept.
+`Idempotent-Replayed: true`. Only what was carried out is kept: after an error the request is
+tried anew.
 
 **Streams.** `GET /api/v1/jobs/{id}/stream` is a WebSocket (`ws://`, or `wss://` behind TLS). It
 sends JSON texts, one a message: all of the job from its start, or after number `?since=`, until

@@ -122,7 +122,7 @@ class RateLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         policy, key = self._choose(scope)
@@ -131,7 +131,7 @@ class RateLimitMiddleware:
         state["standing"] = standing
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"].endswith("http.response.start"):
                 message.setdefault("headers", [])
                 MutableHeaders(scope=message).update(headers(state["standing"], time.time()))
             await send(message)

@@ -15,9 +15,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from api import uploads
 from api.deps import permit
@@ -25,11 +27,13 @@ from api.errors import ApiError
 from api.identity import Caller
 from openforge.control import idempotency
 from openforge.control.tokens import Scope
+from openforge.errors import OpenForgeError
 from openforge.service.service import Service
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_MAX_KEPT_BYTES = 1 << 20
 _KEPT_HEADERS = ("content-type", "content-disposition", "location", "etag")
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -96,9 +100,12 @@ class _Once:
             kept = await run_in_threadpool(self._claim, fingerprint)
             if kept is not None:
                 return kept
-            response = await handle(self._request)
-            if response.status_code < 400:  # what was refused may be tried again
-                await run_in_threadpool(self._keep, response)
+            try:
+                response = await handle(self._request)
+            except (HTTPException, RequestValidationError, OpenForgeError):
+                await run_in_threadpool(self._forget)
+                raise
+            await run_in_threadpool(self._keep, response)
             return response
         finally:
             self._service.under_way.end((self._user, self._key))
@@ -123,8 +130,15 @@ class _Once:
         self._request.state.seed = claim.seed
         return None
 
+    def _forget(self) -> None:
+        """What was refused may be tried again, also with another body."""
+        with contextlib.suppress(OperationalError), self._service.control.write() as connection:
+            idempotency.forget(connection, self._user, self._key)
+
     def _keep(self, response: Response) -> None:
         """Keep the answer; where that fails the next request finds what this one made."""
+        if len(response.body) > _MAX_KEPT_BYTES:  # a report: it is made again
+            return
         headers = {k: v for k, v in response.headers.items() if k in _KEPT_HEADERS}
         body = base64.b64encode(bytes(response.body)).decode()
         text = self._service.vault.seal(json.dumps({"headers": headers, "body": body}).encode())

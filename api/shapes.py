@@ -46,6 +46,8 @@ def submitted(job: records.Job) -> schemas.JobSubmitted:
         submitted_at=job.submitted_at,
         estimated_duration=_span(job.estimate_s),
         retry_of=job.retry_of,
+        files_sha256=job.files_sha256,
+        config_overrides=job.overrides,
         url=f"{ROOT}/jobs/{job.id}",
     )
 
@@ -66,6 +68,8 @@ def job(found: records.Job, service: Service) -> schemas.Job:
         attempt=found.attempt,
         cancel_requested=found.cancel_asked,
         retry_of=found.retry_of,
+        files_sha256=found.files_sha256,
+        config_overrides=found.overrides,
         error=found.error or None,
         url=f"{ROOT}/jobs/{found.id}",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tarfile
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from openforge.errors import OpenForgeError
-from openforge.snapshot import MAX_BYTES, MAX_FILES
+from openforge.snapshot import MAX_BYTES, MAX_FILES, digest_of
 
 
 def pack(root: Path, out: BinaryIO) -> tuple[str, ...]:
@@ -35,6 +36,19 @@ def pack(root: Path, out: BinaryIO) -> tuple[str, ...]:
                     )
                 archive.addfile(member, file)
     return tuple(names)
+
+
+def digest(archive: BinaryIO) -> str:
+    """`openforge.snapshot.digest` of what `pack` has written: a job on it must have the same."""
+    archive.seek(0)
+    found = []
+    with tarfile.open(fileobj=archive, mode="r:") as members:
+        for member in members:
+            file = members.extractfile(member)
+            assert file is not None  # pack writes regular files only
+            found.append((member.name, hashlib.sha256(file.read()).hexdigest()))
+    archive.seek(0)
+    return digest_of(found)
 
 
 def _files(folder: Path, inside: tuple[str, ...]) -> Iterator[Path]:

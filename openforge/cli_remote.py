@@ -24,6 +24,7 @@ from openforge.model import Level, Stage
 from openforge.plain import plain
 
 _MAX_JOBS = 1000
+_TRIES = 3
 _MAX_FINDINGS = 20
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -47,8 +48,7 @@ def run(
     loaded = config.load(project.absolute(), overrides)
     _require_stages(stages or ())
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    there = mirror.send(client, project.absolute(), loaded)
-    job = _submit(client, there, stages, overrides)
+    there, job = _start(client, project.absolute(), loaded, stages, overrides)
     console.print(f"[bold]{escape(there.name)}[/]  {job.job_id}  [dim]{escape(client.url)}[/]")
     last = cli_follow.to_the_end(client, job, console)
     results, said = client.results(job.job_id)
@@ -56,7 +56,7 @@ def run(
     if status != last.status:
         print("openforge: the service contradicts itself: no pass is believed", file=sys.stderr)
     if as_json:
-        print(json.dumps(said))
+        print(json.dumps(said | {"overall_status": status} if isinstance(said, dict) else said))
     else:
         _show(client, last, status)
     return status
@@ -136,6 +136,27 @@ def _require_stages(names: Sequence[str]) -> None:
             raise OpenForgeError(f"there is no stage '{name}'; stages are: {', '.join(known)}")
 
 
+def _start(
+    client: Client,
+    project: Path,
+    loaded: config.Config,
+    stages: Sequence[str] | None,
+    overrides: Mapping[str, JsonValue],
+) -> tuple[Project, Job]:
+    """A job on the files that are here, and on no others. Raises OpenForgeError."""
+    for _ in range(_TRIES):
+        there, digest = mirror.send(client, project, loaded)
+        job = _submit(client, there, stages, overrides)
+        if job.files_sha256 == digest and job.config_overrides == overrides:
+            return there, job
+        client.cancel(job.job_id)
+        client.notice("the project was changed by somebody else meanwhile; trying again")
+    raise OpenForgeError(
+        f"project {there.name} at {client.url} is changed by somebody else all the time: a verdict "
+        "would not be about the files that are here; use another project name, or try later"
+    )
+
+
 def _submit(
     client: Client,
     project: Project,
@@ -160,6 +181,9 @@ def _agree(last: Job, results: Results, submitted: Job, asked: Sequence[str]) ->
     said = [part.get("status") for shape in results.stages.values() for part in _parts(shape)]
     return (
         {last.job_id, results.job_id} == {submitted.job_id}
+        and last.project_id == submitted.project_id
+        and all(stage.status in ("passed", "skipped") for stage in last.progress.values())
+        and all(_parts(shape) for shape in results.stages.values())
         and results.overall_status == "passed"
         and "passed" in said
         and all(word in ("passed", "skipped") for word in said)

@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -69,6 +70,8 @@ class Job(Answer):
     progress: dict[Word, StageProgress] = {}
     submitted_at: datetime
     error: Text | None = None
+    files_sha256: Text = ""
+    config_overrides: dict[str, JsonValue] = {}
 
     @property
     def ended(self) -> bool:

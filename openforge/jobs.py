@@ -70,7 +70,8 @@ def submit(
             write_job(path, file)
         snapshot.take(project_dir, path / PROJECT)
         snapshot.require_same(project_dir, path / PROJECT, config.patterns(settings))
-        write_job(path, file)
+        seen = {"files_sha256": snapshot.digest(path / PROJECT)} if service else {}
+        write_job(path, file.model_copy(update=seen))
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)
         raise
@@ -236,10 +237,12 @@ def _require_known(settings: config.Config) -> None:
     known = {check.id for check in checks.CHECKS}
     crypto = settings.verification.crypto_verification
     for name in type(crypto).model_fields:
-        if name not in known and getattr(getattr(crypto, name), "enabled", None):
+        section = getattr(crypto, name)
+        asked = name in crypto.model_fields_set and hasattr(section, "enabled")
+        if name not in known and asked and section.enabled is not False:
             raise OpenForgeError(
-                f"verification.crypto_verification.{name} is enabled, but there is no such check "
-                "here; disable it, or name the stages to run"
+                f"verification.crypto_verification.{name} is asked for, but there is no such check "
+                "here; write 'enabled: false', or name the stages to run"
             )
 
 

@@ -16,14 +16,15 @@ from openforge.errors import OpenForgeError
 from openforge.schema import ProjectSection
 
 
-def send(client: Client, project_dir: Path, settings: config.Config) -> Project:
+def send(client: Client, project_dir: Path, settings: config.Config) -> tuple[Project, str]:
     """The service's project of that name, with exactly the files that a local job would see.
 
     It is made if the user has none of that name. Files that are not there any more are deleted: a
     test that was removed here must not be run there. Raises OpenForgeError as a local job does, and
     when the service does not take the files as they are.
 
-    *Limits.* Another client that changes the same project at the same time is not noticed.
+    The text that comes with it is the digest of those files: another client may change the project
+    at the same time, so a job on it is about them only if its digest is the same.
     """
     with (
         tempfile.TemporaryDirectory(prefix=".openforge-") as scratch,
@@ -35,10 +36,11 @@ def send(client: Client, project_dir: Path, settings: config.Config) -> Project:
         said = config.load(copy).project
         names = bundle.pack(copy, archive)
         project = _find(client, said)
+        digest = bundle.digest(archive)
         _replace(client, project.id, archive, names)
     if project.target_pdk and not said.target_pdk:  # an upload adds this, and never takes it away
         client.change_project(project.id, {"target_pdk": None})
-    return project
+    return project, digest
 
 
 def _find(client: Client, said: ProjectSection) -> Project:

@@ -32,6 +32,7 @@ class JobFile(Record):
 
     `service` says that a service keeps the job: while nobody runs it, it waits to be started
     (again). `attempt` counts the starts.
+    `files_sha256` is `openforge.snapshot.digest` of the files, for a service.
     """
 
     job_id: str
@@ -47,6 +48,7 @@ class JobFile(Record):
     error: str = ""
     service: bool = False
     attempt: int = 1
+    files_sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,7 @@ def _json(job: JobRecord, checks: Sequence[CheckRecord], template: Path | None) 
         **results_json(job),
         "stages": _stages(checks),
         "project": job.file.project,
+        "overrides": job.file.overrides,
         "left_out": [check.id for check in job.checks if check not in checks],
         "checks": {check.id: _details(check) for check in checks},
     }

@@ -8,6 +8,7 @@ written as ``<check>.tmp/`` and renamed to ``<check>/`` once the manifest is on 
 from __future__ import annotations
 
 import hashlib
+import json
 import mimetypes
 import os
 import shutil
@@ -140,13 +141,27 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def altered(folder: Path) -> tuple[str, ...]:
-    """Names of files whose content is no longer what the manifest says (empty: all as sealed)."""
-    wrong = []
-    for file in read_manifest(folder).files:
+    """Names of files whose content is no longer what the manifest says (empty: all as sealed).
+
+    The manifest itself is among them when its verdict is not that of the result.
+    """
+    manifest, wrong = read_manifest(folder), []
+    for file in manifest.files:
         path = folder / file.name
         if not path.is_file() or _describe(folder, path).sha256 != file.sha256:
             wrong.append(file.name)
+    if manifest.state is State.DONE and _verdict(folder) != manifest.verdict:
+        wrong.append(MANIFEST)
     return tuple(wrong)
+
+
+def _verdict(folder: Path) -> str | None:
+    """The verdict in ``result.json``; None when that cannot be read."""
+    try:
+        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return str(found.get("verdict"))
 
 
 def _files(root: Path) -> list[Path]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from openforge.errors import ConfigError, OpenForgeError
@@ -45,6 +48,23 @@ def take(project: Path, target: Path) -> int:
     except OSError as error:
         raise OpenForgeError(f"cannot copy {error.filename}: {error.strerror}") from error
     return count
+
+
+def digest(project: Path) -> str:
+    """SHA-256 over names and contents of all regular files: what a job is about, in one word."""
+    files = (p for p in project.rglob("*") if p.is_file() and not p.is_symlink())
+    return digest_of((p.relative_to(project).as_posix(), _sha256(p)) for p in files)
+
+
+def digest_of(files: Iterable[tuple[str, str]]) -> str:
+    """As `digest`, from names and the SHA-256 of each content, in any order."""
+    lines = sorted((unicodedata.normalize("NFC", name), sha) for name, sha in files)
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def require_same(project: Path, copy: Path, patterns: Mapping[str, Sequence[str]]) -> None:

@@ -1,12 +1,15 @@
 """A service that says whatever a test wants, lies and half answers too, and records requests."""
 
 import contextlib
+import io
 import json
 import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from openforge import bundle
 
 JOB_ID, PROJECT_ID = "job_1", "proj_1"
 
@@ -72,7 +75,18 @@ class Fake:
             if not answers:
                 return error(404, f"nothing at {request.path}")
             found = answers.pop(0) if len(answers) > 1 else answers[0]
-        return found(request) if callable(found) else found
+        found = found(request) if callable(found) else found
+        if request.method == "POST" and request.path.endswith("/jobs"):
+            self._seal(request, found.said)
+        return found
+
+    def _seal(self, request, said):
+        """A job is on what was uploaded last, and with the overrides that it was given."""
+        uploads = [r for r in self.requests if r.path.endswith("/upload")]
+        if uploads and isinstance(said, dict) and "job_id" in said:
+            archive = uploads[-1].body.split(b"\r\n\r\n", 1)[1].rsplit(b"\r\n--", 1)[0]
+            said.setdefault("files_sha256", bundle.digest(io.BytesIO(archive)))
+            said.setdefault("config_overrides", json.loads(request.body)["config_overrides"])
 
 
 def error(status, message, suggestion=None, **headers):

@@ -120,7 +120,7 @@ def test_a_broken_design_fails_with_the_place(project, workspace):
         (["run", "{project}", "--stage", "crypto"], "stages are: lint, simulation, formal"),
         (
             ["run", "{project}", "--set", f"{CRYPTO}.constant_time.enabled=true"],
-            "constant_time is enabled, but there is no such check",
+            "constant_time is asked for, but there is no such check",
         ),
         (["show"], "Missing argument"),
         (["run", "{project}", "--jobs", "0"], "--jobs"),

@@ -317,5 +317,6 @@ def test_lines_come_whole_whatever_the_pieces():
     assert list(lines.add("stdout", "o\r\n\nthr")) == ["two", ""]
     assert list(lines.rest()) == [("stdout", "thr")]
     assert list(lines.rest()) == []
+    assert list(lines.add("stdout", "a\u2028b\x0cc\nd\n")) == ["a\u2028b\x0cc", "d"]
     assert list(lines.add("stdout", "x" * 30_000)) == []
     assert [len(line) for line in lines.add("stdout", "x" * 30_000 + "\nend\n")] == [10_000, 3]

@@ -69,7 +69,7 @@ async def logs(
     sse = SSE in request.headers.get("accept", "")
     if sse and last_event_id and job.state.final and not lines:
         return Response(status_code=204)
-    first = lines[0]["seq"] - 1 if lines else since
+    first = lines[0]["seq"] - 1 if lines and not since else since  # nothing is skipped after it
     body = _followed(service, job.id, first, stage, sse=sse)
     return _Followed(body, media_type=SSE if sse else NDJSON)
 

@@ -51,6 +51,8 @@ def generate(
     if missing:
         message = f"job {job.id} did not run the stage '{missing[0].value}'"
         raise ApiError(400, message, {"field": "include", "suggestion": ", ".join(job.stages)})
+    if asked.template is not None and asked.format is Format.JSON:
+        raise ApiError(400, "a JSON report has a fixed shape: no template", {"field": "template"})
     template = _template(service.workspace.path / TEMPLATES, asked.template)
     record = service.record(job)
     try:

@@ -63,12 +63,10 @@ async def stream(
 
 
 def _caller(socket: WebSocket, job_id: str) -> Caller:
-    """Who is asking: by token, or by ticket. Guesses are counted, as those of requests are."""
+    """Who is asking: by token, or by ticket. Wrong tickets count as wrong tokens."""
     caller: Caller = socket.state.caller
     given = socket.query_params.get("ticket")
     if given is None:
-        if caller.wrong:
-            _count_guess(socket)
         return caller
     tickets: Tickets = socket.app.state.tickets
     found = tickets.redeem(given, job_id)

@@ -24,6 +24,7 @@ from openforge.model import Stage
 
 _URL = f"/api/v1/jobs/{JOB}"
 _STAGES = ["lint", "simulation", "formal"]
+_DIGEST = "5df6e0e2761359d30a8275058e299fcc0381534545f55cf43e41983f5d4c9456"
 _JOB = {
     "job_id": JOB,
     "project_id": PROJECT,
@@ -42,6 +43,8 @@ _JOB = {
     "attempt": 1,
     "cancel_requested": False,
     "retry_of": None,
+    "files_sha256": _DIGEST,
+    "config_overrides": {"verification.simulation.coverage": True},
     "error": None,
     "url": _URL,
 }
@@ -86,6 +89,8 @@ class JobSubmitted(Answer):
         submitted_at=MOMENT,
         estimated_duration="5m30s",
         retry_of=None,
+        files_sha256=_DIGEST,
+        config_overrides={"verification.simulation.coverage": True},
         url=_URL,
     )
 
@@ -98,6 +103,10 @@ class JobSubmitted(Answer):
         description="median of like jobs of this project, else of all; null where there was none"
     )
     retry_of: str | None = Field(None, description="the job whose files and stages these are")
+    files_sha256: str = Field(description="digest of the files that it is about")
+    config_overrides: dict[str, JsonValue] = Field(
+        description="what differs from the project file; it belongs to the verdict"
+    )
     url: Address = Field(description="where its state can be asked for")
 
 
@@ -131,6 +140,10 @@ class Job(Answer):
     attempt: int = Field(description="how often it was started; more than once after a crash")
     cancel_requested: bool = Field(description="whether somebody asked to stop it")
     retry_of: str | None = Field(None, description="the job whose files and stages these are")
+    files_sha256: str = Field(description="digest of the files that it is about")
+    config_overrides: dict[str, JsonValue] = Field(
+        description="what differs from the project file; it belongs to the verdict"
+    )
     error: str | None = Field(None, description="why there is no verdict")
     url: Address = Field(description="where it is")
 

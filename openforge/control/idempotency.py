@@ -52,6 +52,12 @@ def claim(connection: Connection, user: str, key: str, fingerprint: str) -> Clai
     return Claim(seed)
 
 
+def forget(connection: Connection, user: str, key: str) -> None:
+    """A request with the key was refused: nothing was made, and the key is free for another."""
+    where = all_of(table.c.user == user, table.c.key == key, table.c.status.is_(None))
+    connection.execute(delete(table).where(where))
+
+
 def answer(connection: Connection, user: str, key: str, status: int, text: bytes) -> None:
     """Keep the (encrypted) answer of the request that holds the key."""
     where = all_of(table.c.user == user, table.c.key == key)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from openforge.control import outbox
 from openforge.control.database import now, seconds
@@ -28,7 +28,13 @@ Summary = dict[str, JsonValue]
 
 
 def new(
-    *, job_id: str, project_id: str, owner: str, stages: Sequence[Stage], overrides: Any
+    *,
+    job_id: str,
+    project_id: str,
+    owner: str,
+    stages: Sequence[Stage],
+    overrides: Any,
+    files_sha256: str = "",
 ) -> Job:
     """A queued job that is in no database yet."""
     return Job(
@@ -39,6 +45,7 @@ def new(
         status=State.QUEUED.value,
         stages=tuple(stages),
         overrides=overrides,
+        files_sha256=files_sha256,
         retry_of=None,
         submitted_at=now(),
         started_at=None,
@@ -148,12 +155,16 @@ def finish(
 
 
 def requeue(connection: Connection, job_id: str, *, crashed: bool) -> bool:
-    """Put a running job back; False when it was started too often already and must end."""
+    """Put a running job back, unless it has ended; False when it was started too often already."""
     job = get(connection, job_id)
+    if job.state.final:
+        return True
     if job.cancel_asked:
         return finish(connection, job_id, State.CANCELLED, "cancelled")
     if crashed and job.crashes >= MAX_RESTARTS:
         return False
+    again = stage_table.c.status.not_in(_SETTLED)  # stages without a verdict run again
+    connection.execute(delete(stage_table).where(stage_table.c.job_id == job_id, again))
     _set(
         connection,
         job_id,

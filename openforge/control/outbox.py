@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, or_, select, update
 
-from openforge.control.database import now
+from openforge.control.database import moment, now
 from openforge.control.records import Attempt, Delivery, Job, Listing, Wanted, WebhookEvent
 from openforge.control.rows import page
 from openforge.control.tables import attempts as attempt_table
@@ -21,6 +21,7 @@ from openforge.ids import new_id
 from openforge.model import Stage
 
 PING = "ping"
+KEPT_S = 30 * 24 * 3600.0
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 SORTS = {"created_at": table.c.created_at}
 
@@ -137,6 +138,15 @@ def send_again(connection: Connection, delivery_id: str) -> Delivery:
     values = {"state": PENDING, "attempts": 0, "next_at": time.time()}
     connection.execute(update(table).where(table.c.id == delivery_id).values(**values))
     return get(connection, delivery_id)
+
+
+def prune(connection: Connection) -> None:
+    """Forget messages that were settled a month ago, with their attempts."""
+    before = moment(time.time() - KEPT_S)
+    old = (table.c.state != PENDING, table.c.created_at < before)
+    ids = select(table.c.id).where(*old)
+    connection.execute(delete(attempt_table).where(attempt_table.c.delivery_id.in_(ids)))
+    connection.execute(delete(table).where(*old))
 
 
 def give_up(connection: Connection, webhook_id: str) -> None:

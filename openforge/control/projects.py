@@ -23,7 +23,7 @@ SORTS = {
 def create(connection: Connection, project: Project) -> Project:
     """Add `project`; the one with its id if that is there. Raises NameTaken."""
     there = _find(connection, project.id)
-    if there:
+    if there and there.owner == project.owner:
         return there
     _unique(connection, insert(table).values(**project.model_dump()), project.name)
     return project
@@ -35,6 +35,12 @@ def get(connection: Connection, project_id: str) -> Project:
     if found is None or found.deleted_at:
         raise NotFound(f"there is no project '{project_id}'")
     return found
+
+
+def is_alive(connection: Connection, project_id: str) -> bool:
+    """Whether there is such a project, and it was not deleted."""
+    found = _find(connection, project_id)
+    return found is not None and found.deleted_at is None
 
 
 def listing(connection: Connection, wanted: Wanted) -> Listing[Project]:

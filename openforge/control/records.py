@@ -62,6 +62,7 @@ class Job(Record):
     status: str
     stages: tuple[Stage, ...]
     overrides: dict[str, JsonValue]
+    files_sha256: str
     retry_of: str | None
     submitted_at: str
     started_at: str | None

@@ -56,6 +56,7 @@ jobs = Table(
     Column("stages", Text, nullable=False),  # JSON list, in flow order
     Column("stage_set", String, nullable=False),  # the same as one word, to find alike jobs
     Column("overrides", Text, nullable=False),  # JSON
+    Column("files_sha256", String, nullable=False),
     Column("retry_of", String),
     Column("submitted_at", String, nullable=False),
     Column("started_at", String),

@@ -15,12 +15,11 @@ class Lines:
 
     def add(self, stream: str, text: str) -> Iterator[str]:
         """The lines of `stream` that end in `text`; of a very long line, its beginning."""
-        for line in (self._begun.pop(stream, "") + text).splitlines(keepends=True):
-            whole = line.rstrip("\r\n")
-            if len(whole) < len(line):
-                yield whole[:MAX_LINE]
-            else:
-                self._begun[stream] = line[: MAX_LINE + 1]
+        *whole, begun = (self._begun.pop(stream, "") + text).split("\n")
+        for line in whole:
+            yield line.removesuffix("\r")[:MAX_LINE]
+        if begun:
+            self._begun[stream] = begun[: MAX_LINE + 1]
 
     def rest(self) -> Iterator[tuple[str, str]]:
         """The lines that never ended, with their streams."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from openforge.control import jobs
 from openforge.control.database import Control, now
-from openforge.control.records import StageEnd
+from openforge.control.records import Job, StageEnd
 from openforge.model import Stage, State, Verdict
 from openforge.record import CheckRecord, JobRecord
 from openforge.workspace import write_job
@@ -25,7 +25,7 @@ def end_stage(control: Control, record: JobRecord, stage: Stage) -> None:
 
 
 def finish(control: Control, record: JobRecord | None, job_id: str, problem: str) -> None:
-    """Record the end of a job as its folder tells it."""
+    """Record the end of a job as its folder tells it; both say the same afterwards."""
     if record is None:
         gone = problem or "the run folder is gone or cannot be read"
         with control.write() as connection:
@@ -38,13 +38,14 @@ def finish(control: Control, record: JobRecord | None, job_id: str, problem: str
     error = record.file.error or problem
     with control.write() as connection:
         jobs.finish(connection, job_id, state, status, summary=summary(record.checks), error=error)
-    settle(record, state, error)
+        job = jobs.get(connection, job_id)
+    settle(record, job)
 
 
-def settle(record: JobRecord, state: State, error: str) -> None:
+def settle(record: JobRecord, job: Job) -> None:
     """Have the folder of a job that was ended for its runner say so, too."""
-    if not record.file.state.final:
-        end = {"state": state, "error": error, "finished_at": now()}
+    if job.state.final and not record.file.state.final:
+        end = {"state": job.state, "error": job.error, "finished_at": now()}
         write_job(record.path, record.file.model_copy(update=end))
 
 
@@ -55,11 +56,9 @@ def recover(control: Control, record: JobRecord | None, job_id: str, *, crashed:
         return
     with control.write() as connection:
         again = jobs.requeue(connection, job_id, crashed=crashed)
+        job = jobs.get(connection, job_id)
     if again:
-        with control.read() as connection:
-            job = jobs.get(connection, job_id)
-        if job.state.final:  # it was to be cancelled
-            settle(record, job.state, job.error)
+        settle(record, job)  # it had ended, or was to be cancelled
     else:
         starts = jobs.MAX_RESTARTS + 1
         finish(control, record, job_id, f"interrupted: its runner went away in {starts} attempts")

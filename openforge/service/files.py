@@ -57,6 +57,10 @@ class ProjectFiles:
             raise NotFound(f"project '{project.name}' has no files yet; upload some first")
         return self._root / project.id / str(project.revision)
 
+    def project_ids(self) -> list[str]:
+        """The projects that have a folder here."""
+        return [path.name for path in self._root.iterdir() if path.name != _INCOMING]
+
     @contextmanager
     def incoming(self) -> Iterator[Path]:
         """A new folder for files that are not taken yet; gone when the block ends."""

@@ -66,7 +66,8 @@ class Doctor:
         if queued is not None and queued >= self._service.settings.queue_capacity:
             lesser.append("the queue is full")
         here = dict.fromkeys(check.stage for check in checks.CHECKS)
-        lesser += [said for stage in here if (said := _cannot(stage))]
+        missing = [said for stage in here if (said := _cannot(stage))]
+        (serious if len(missing) == len(here) else lesser).extend(missing)
         return Health(
             problems=(*serious, *lesser),
             serious=bool(serious),

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import shutil
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -22,7 +21,7 @@ from openforge.errors import Busy, NotFound, ToolMissing
 from openforge.ids import new_id
 from openforge.model import Stage, State
 from openforge.record import PROJECT, JobRecord, read_job
-from openforge.service import ends
+from openforge.service import ends, leftovers
 from openforge.service.courier import Courier
 from openforge.service.files import ProjectFiles
 from openforge.service.settings import ServiceSettings
@@ -32,7 +31,6 @@ from openforge.tools import locate
 from openforge.workspace import Workspace, ask_to_cancel
 
 LOCK = "service.lock"
-_ABANDONED_S = 24 * 3600.0  # a job folder without a job.json: somebody may be filling it
 
 
 class UnderWay:
@@ -81,8 +79,7 @@ class Service:
 
     def start(self) -> None:
         """Settle what an earlier service left, then take jobs."""
-        self._recover()
-        self._clean()
+        leftovers.settle(self.control, self.workspace, self.files)
         self.slots.start()
 
     def drain(self) -> None:
@@ -116,7 +113,7 @@ class Service:
         """
         job_id = new_id("job", seed)
         with self.control.read() as connection:
-            there = queue.find(connection, job_id)
+            there = queue.find(connection, job_id) if seed else None
             if there:
                 return there
             queue.require_room(connection, self.settings.queue_capacity)
@@ -126,7 +123,8 @@ class Service:
                 project = projects.get(connection, project.id)
             folder = self.files.folder(project)
             said = {**_said_later(project, folder), **overrides}
-            self._drop_remains(job_id)
+            if seed:
+                self._drop_remains(job_id)
             record = jobs.submit(self.workspace, folder, stages, said, job_id=job_id, service=True)
         return self._enqueue(record, project)
 
@@ -137,13 +135,14 @@ class Service:
         """
         job_id = new_id("job", seed)
         with self.control.read() as connection:
-            there = queue.find(connection, job_id)
+            there = queue.find(connection, job_id) if seed else None
             if there:
                 return there
             project = projects.get(connection, job.project_id)
             queue.require_room(connection, self.settings.queue_capacity)
         require_tools(job.stages)
-        self._drop_remains(job_id)
+        if seed:
+            self._drop_remains(job_id)
         record = jobs.submit(
             self.workspace,
             self.record(job).path / PROJECT,
@@ -190,19 +189,14 @@ class Service:
             with self.control.read() as connection:
                 project = projects.get(connection, project.id)
             revision = self.files.with_files(project, incoming)
-            changed = self._switch(project, revision, {k: v for k, v in told.items() if v})
-            # Somebody may be reading the one before, which has no more to hide than this one.
-            self.files.forget(project.id, but=(project.revision, revision))
-            return changed
+            return self._switch(project, revision, {k: v for k, v in told.items() if v})
 
     def drop_file(self, project: Project, name: str) -> Project:
         """Remove one file of the project. Raises NotFound."""
         with self.files.locked(project.id):
             with self.control.read() as connection:
                 project = projects.get(connection, project.id)
-            changed = self._switch(project, self.files.without_file(project, name), {})
-            self.files.forget(project.id, but=(changed.revision,))
-            return changed
+            return self._switch(project, self.files.without_file(project, name), {})
 
     def record(self, job: Job) -> JobRecord:
         """The run folder of `job`. Raises NotFound when it was removed."""
@@ -215,7 +209,7 @@ class Service:
             if job.state is State.RUNNING:
                 ask_to_cancel(record)
             elif job.state is State.CANCELLED:
-                ends.settle(record, job.state, job.error)
+                ends.settle(record, job)
 
     def _drop_remains(self, job_id: str) -> None:
         """Remove what a killed service had made of a job that is in no queue."""
@@ -224,10 +218,13 @@ class Service:
     def _switch(self, project: Project, revision: int, values: dict[str, Any]) -> Project:
         try:
             with self.control.write() as connection:
-                return projects.change(connection, project.id, {**values, "revision": revision})
+                changed = projects.change(connection, project.id, {**values, "revision": revision})
         except BaseException:
             self.files.forget(project.id, but=(project.revision - 1, project.revision))
             raise
+        # Somebody may be reading the one before; it goes with the next change.
+        self.files.forget(project.id, but=(project.revision, revision))
+        return changed
 
     def _enqueue(self, record: JobRecord, project: Project, retry_of: str | None = None) -> Job:
         job = queue.new(
@@ -236,8 +233,10 @@ class Service:
             owner=project.owner,
             stages=record.file.stages,
             overrides=record.file.overrides,
+            files_sha256=record.file.files_sha256,
         )
         try:
+            require_tools(record.file.stages)
             with self.control.write() as connection:
                 projects.get(connection, project.id)  # it may have been deleted meanwhile
                 job = queue.enqueue(
@@ -255,37 +254,6 @@ class Service:
         self.slots.wake()
         self.courier.wake()
 
-    def _recover(self) -> None:
-        """Decide about the jobs that were running when the last service was killed."""
-        with self.control.read() as connection:
-            running = queue.of_state(connection, State.RUNNING)
-        for job_id in running:
-            try:
-                record = read_job(self.workspace.runs / job_id)
-            except (NotFound, ValueError):
-                record = None
-            ends.recover(self.control, record, job_id, crashed=True)
-
-    def _clean(self) -> None:
-        """Make the folders of jobs say what the queue says; those in no queue are removed.
-
-        They were begun and never acknowledged. Jobs that are none of a service's are left alone.
-        """
-        for path in self.workspace.runs.iterdir():
-            try:
-                record = read_job(path)
-            except (NotFound, ValueError):
-                _drop_abandoned(path)
-                continue
-            if not record.file.service:
-                continue
-            with self.control.read() as connection:
-                known = queue.find(connection, path.name)
-            if known is None:
-                shutil.rmtree(path, ignore_errors=True)
-            elif known.state.final:
-                ends.settle(record, known.state, known.error)
-
 
 def require_tools(stages: Sequence[Stage]) -> None:
     """Raises ToolMissing when a check of `stages` cannot be run here."""
@@ -296,15 +264,6 @@ def require_tools(stages: Sequence[Stage]) -> None:
         for check in mine:
             for name in check.tools:
                 locate.program(name)
-
-
-def _drop_abandoned(path: Path) -> None:
-    """Remove a folder without a readable job.json, unless somebody may be filling it."""
-    with contextlib.suppress(OSError):
-        if time.time() - path.stat().st_mtime > _ABANDONED_S:
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.rmdir()  # only if it is empty
 
 
 def _said_later(project: Project, folder: Path) -> dict[str, JsonValue]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.exc import OperationalError
 
 from openforge.control import jobs
 from openforge.control.database import Control
@@ -163,7 +166,9 @@ class Slots:
         if event["type"] == "stage_complete":
             record = self._record(job_id)
             if record:
-                ends.end_stage(self._control, record, stage)
+                # What cannot be recorded now is recorded at the job's end.
+                with contextlib.suppress(OperationalError):
+                    ends.end_stage(self._control, record, stage)
                 self._changed()
         elif event["type"] == "progress":
             said = f"{event['done']}/{event['total']} {event['unit']}"

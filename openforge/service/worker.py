@@ -76,13 +76,16 @@ class _Worker:
             )
             conclude.write_report(job)
         except (OpenForgeError, OSError) as error:
-            problem = str(error)
+            problem = str(error) or type(error).__name__
         except Exception as error:  # the boundary of a job: a fault of ours ends it, not the worker
             traceback.print_exc()
             problem = f"{type(error).__name__}: {error}"
         self._tell({"type": "ended", "problem": problem})
         if not problem:
-            conclude.index(self._workspace, job)  # if not now, with the next query
+            try:
+                conclude.index(self._workspace, job)
+            except Exception:  # the job has ended: this is no fault of the next one
+                traceback.print_exc()  # and the next query puts it into the index
 
     def _pass_on(self, event: dict[str, JsonValue]) -> None:
         if event["type"] in _PASSED_ON:

@@ -69,7 +69,9 @@ class WorkerProcess:
             self.interrupt()
         self._process.wait()
         if self._zygote is not None:  # it kills kernels and tools when its runner is gone
-            select.select([self._zygote], [], [], _ZYGOTE_END_S)
+            poll = select.poll()  # select() takes no descriptor beyond 1023
+            poll.register(self._zygote, select.POLLIN)
+            poll.poll(_ZYGOTE_END_S * 1000)
             os.close(self._zygote)
             self._zygote = None
         for pipe in (self._process.stdin, self._process.stdout):

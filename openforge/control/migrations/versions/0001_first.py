@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("stages", sa.Text(), nullable=False),
         sa.Column("stage_set", sa.String(), nullable=False),
         sa.Column("overrides", sa.Text(), nullable=False),
+        sa.Column("files_sha256", sa.String(), nullable=False),
         sa.Column("retry_of", sa.String(), nullable=True),
         sa.Column("submitted_at", sa.String(), nullable=False),
         sa.Column("started_at", sa.String(), nullable=True),
