@@ -229,7 +229,7 @@ ERRORS = {
     416: ErrorWords("The file has no such part", "the file has 4096 bytes"),
     422: ErrorWords(
         "A tool that was needed at once returned an error",
-        "a JSON report has a fixed shape: it takes no template",
+        "the report template templates/brief.html cannot be used: 'job' is undefined",
     ),
     429: ErrorWords(
         "Too many requests",

@@ -334,7 +334,16 @@ def server(tmp_path_factory):
         yield server
 
 
-def prepare(client):
+@pytest.fixture(scope="module")
+def client(server):
+    """A client that may do everything on the server."""
+    headers = {"Authorization": f"Bearer {server.token}"}
+    with httpx.Client(base_url=server.url + ROOT, headers=headers, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def prepared(client):
     """A project with files, a job that has ended, a webhook, the token in use: their ids."""
     project = client.post("/projects", json={"name": "tiny"}).json()["id"]
     files = [("files[]", (name, text.encode())) for name, text in TINY.items()]
@@ -351,15 +360,24 @@ def prepare(client):
     return {"PROJECT": project, "JOB": job, "WEBHOOK": webhook, "TOKEN": token["token_id"]}
 
 
-def test_the_service_does_what_its_document_says(server, monkeypatch):
+def test_reports_are_documented(client, prepared, document, conforms):
+    """Each format of a report has its media type; one in JSON has the shape that is told."""
+    said = document["paths"][f"{ROOT}/jobs/{{id}}/reports"]["post"]["responses"]["200"]["content"]
+    found = {}
+    for kind in ("html", "markdown", "json"):
+        answer = client.post(f"/jobs/{prepared['JOB']}/reports", json={"format": kind})
+        found[answer.headers["content-type"].partition(";")[0]] = answer
+    assert set(found) == set(said)
+    conforms(found["application/json"].json(), said["application/json"]["schema"])
+
+
+def test_the_service_does_what_its_document_says(server, prepared, monkeypatch):
     """Schemathesis, with good and bad data: all operations, all checks, but a few, with reasons."""
-    headers = {"Authorization": f"Bearer {server.token}"}
-    with httpx.Client(base_url=server.url + ROOT, headers=headers, timeout=60) as client:
-        for name, value in prepare(client).items():
-            monkeypatch.setenv(name, value)
+    for name, value in prepared.items():
+        monkeypatch.setenv(name, value)
     config = tomllib.loads(Path(__file__).with_name("schemathesis.toml").read_text())
     config["generation"]["max-examples"] = 4
-    config["headers"] = headers
+    config["headers"] = {"Authorization": f"Bearer {server.token}"}
     config["hooks"] = str(Path(__file__).with_name("schemathesis_hooks.py"))
     schema = schemathesis.openapi.from_url(
         f"{server.url}/openapi.json", config=schemathesis.Config.from_dict(config)

@@ -203,6 +203,7 @@ class JsonReport(Results):
         overall_status="passed",
         stages={"lint": _STAGES["lint"]},
         project="ntt-butterfly",
+        overrides={"verification.simulation.coverage": True},
         left_out=["simulation", "formal"],
         checks={
             "lint": {
@@ -219,6 +220,7 @@ class JsonReport(Results):
     )
 
     project: str = Field(description="the project's name")
+    overrides: dict[str, JsonValue] = Field(description="what differs from the project file")
     left_out: list[str] = Field(description="checks of the job that were not asked for")
     checks: dict[str, dict[str, JsonValue]] = Field(
         description="findings, tests, properties, provenance and files, by check; `altered` names "
