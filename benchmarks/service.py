@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -70,6 +71,24 @@ class Row:
         target = "" if self.target is None else f"{sign} {self.target:g} {self.unit}"
         word = "" if self.target is None else "**MISSED**" if self.missed else "ok"
         return f"| {self.what} | {self.value:.4g} {self.unit} | {target} | {word} |"
+
+
+class Used:
+    """How much processor time the service has had since this was made."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._process = psutil.Process(bench.server.process.pid)
+        self._cpu_s, self._began = self._spent(), time.perf_counter()
+
+    def rows(self, answers: int) -> Iterator[Row]:
+        """The share of one processor, and what an answer costs."""
+        spent = self._spent() - self._cpu_s
+        yield Row("its share of a processor", spent / (time.perf_counter() - self._began), "")
+        yield Row("its processor time an answer", spent / answers * 1000, "ms")
+
+    def _spent(self) -> float:
+        times = self._process.cpu_times()
+        return times.user + times.system
 
 
 class Bench:
@@ -179,8 +198,9 @@ def polling(bench: Bench, jobs: list[str], seconds: float) -> Iterator[Row]:
     before = [job for job in map(bench.job, jobs) if job["finished_at"]]
     watchers = client(bench, "watch", seconds + 1, SOCKETS)
     time.sleep(0.5)
-    pollers = client(bench, "poll", seconds, POLLERS, RATE, *jobs[-4:])
-    polled, watched = said(pollers), said(watchers)
+    used = Used(bench)
+    polled = said(client(bench, "poll", seconds, POLLERS, RATE, *jobs[-4:]))
+    costs, watched = list(used.rows(polled["answers"])), said(watchers)
     after = [job for job in map(bench.job, jobs) if job["finished_at"]]
     yield Row(f"{POLLERS} pollers: rate", polled["answers"] / polled["seconds"], "/s", 300, up=True)
     yield Row("p50", statistics.median(polled["ms"]), "ms")
@@ -193,13 +213,17 @@ def polling(bench: Bench, jobs: list[str], seconds: float) -> Iterator[Row]:
     yield Row("age of live messages, p99", quantile(watched["ms"] or [0], 0.99), "ms")
     yield Row(f"errors {watched['errors'] or ''}", sum(watched["errors"].values()), "", 0)
     yield Row("jobs that ended meanwhile", len(after) - len(before), "")
+    yield from costs
 
 
 def throughput(bench: Bench, jobs: list[str], what: str) -> Iterator[Row]:
     """As many answers as there can be, over 32 connections."""
+    used = Used(bench)
     polled = said(client(bench, "poll", 8, 32, 0, *jobs[-4:]))
+    costs = list(used.rows(polled["answers"]))
     yield Row(f"most answers a second, {what}", polled["answers"] / polled["seconds"], "/s")
     yield Row("p99 then", quantile(polled["ms"], 0.99), "ms")
+    yield from costs
 
 
 def client(bench: Bench, kind: str, *words: object) -> subprocess.Popen[str]:
@@ -208,7 +232,10 @@ def client(bench: Bench, kind: str, *words: object) -> subprocess.Popen[str]:
     command = [sys.executable, str(Path(__file__).with_name("load_client.py")), kind]
     where = [bench.server.url, bench.server.token, str(seconds), str(connections)]
     return subprocess.Popen(
-        [*command, *where, *map(str, more)], stdout=subprocess.PIPE, encoding="utf-8"
+        [*command, *where, *map(str, more)],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
     )
 
 

@@ -170,6 +170,7 @@ class Client(threading.Thread):
     def _settled(self, errand: Errand) -> bool:
         """Whether nothing more is to be asked for `errand`: its answer came, mostly."""
         ledger = self._load.ledger
+        self._load.asking.set()
         answer = self._load.api.ask(
             "POST", errand.path, errand.body, kind=errand.kind, Idempotency_Key=errand.key
         )
@@ -315,7 +316,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 @dataclass
 class Load:
-    """Everything that uses the service: `over` ends submissions, `done` the readers."""
+    """Everything that uses the service.
+
+    `asking` is set when a client sends a request, `over` ends submissions, `done` the readers.
+    """
 
     seed: int
     api: Api
@@ -323,6 +327,7 @@ class Load:
     ledger: Ledger
     projects: list[str] = field(default_factory=list)
     invitations: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    asking: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
     clients: list[Client] = field(default_factory=list)

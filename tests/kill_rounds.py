@@ -107,7 +107,7 @@ class Rounds:
         """One round: have a service, wait a moment, then kill it or one of its processes.
 
         In half of the rounds the moment begins when a job has ended, so that there is more to
-        interrupt than the first seconds. Some requests arrive at the very end.
+        interrupt than the first seconds. It ends while some requests are under way.
         """
         impatient = action == SERVER and not self.running and self._random.random() < 0.2
         if not self.running:
@@ -117,8 +117,10 @@ class Rounds:
             ended = load.receiver.ended()
             until(lambda: load.receiver.ended() > ended, _WARM_S)
         time.sleep(self._random.uniform(0.2, 2.5 if impatient else self._plan.longest_s))
+        load.asking.clear()
         load.invite(self._random.randint(1, 4))
-        time.sleep(self._random.uniform(0.0, 0.15))
+        load.asking.wait(1.0)
+        time.sleep(self._random.uniform(0.0, 0.08))  # about as long as a submission takes
         if action == STOP:
             self.stop()
         elif action == SERVER:
