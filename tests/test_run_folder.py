@@ -69,3 +69,15 @@ def test_unknown_tables_are_refused(folder):
         folder.table("nonsense", [])
     with pytest.raises(KeyError, match="colour"):
         folder.table("metrics", [{"name": "errors", "value": 1.0, "colour": "red"}])
+
+
+def test_a_changed_verdict_is_noticed(tmp_path):
+    """A manifest that says something else than the sealed result was changed."""
+    folder = RunFolder.create(tmp_path / "lint.tmp")
+    folder.write_json("result.json", '{"verdict": "failed"}')
+    sealed = folder.seal("lint", State.DONE, Verdict.FAILED, "", "2026-01-15T10:30:00Z", 1.0)
+    assert altered(sealed) == ()
+    manifest = sealed / "manifest.json"
+    manifest.chmod(0o644)
+    manifest.write_text(manifest.read_text().replace('"verdict": "failed"', '"verdict": "passed"'))
+    assert altered(sealed) == ("manifest.json",)
