@@ -34,7 +34,13 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _MAX_KEPT_BYTES = 1 << 20
-_KEPT_HEADERS = ("content-type", "content-disposition", "location", "etag")
+_KEPT_HEADERS = (
+    "content-type",
+    "content-disposition",
+    "content-security-policy",
+    "location",
+    "etag",
+)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
