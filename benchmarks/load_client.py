@@ -111,7 +111,7 @@ async def poll(target: Target, rate: float, jobs: list[str]) -> Tally:
     began = time.perf_counter()
     pollers = []
     for number, connection in enumerate(opened):
-        times = (began + period * (number / target.connections + n) for n in itertools.count())
+        times = itertools.count(began + period * number / target.connections, period)
         request = target.get(f"/jobs/{jobs[number % len(jobs)]}")
         pollers.append(_poller(connection, target, request, times, tally))
     await asyncio.gather(*pollers)
