@@ -60,11 +60,15 @@ class Source(Record):
 
 
 class Port(Record):
-    """A port of the top module; `width` in bits."""
+    """A port of the top module; `width` in bits.
+
+    `one_range` says that an index names a bit, not an element of several bits.
+    """
 
     name: str
     direction: Direction
     width: int
+    one_range: bool = True
     location: Location | None = None
 
 
@@ -77,10 +81,11 @@ class Reset(Record):
 
 
 class Register(Record):
-    """A register; `name` is hierarchical below the top, `width` in bits."""
+    """A register; `name` is hierarchical below the top, `width` and `one_range` as for a port."""
 
     name: str
     width: int
+    one_range: bool = True
     location: Location | None = None
 
 

@@ -40,6 +40,10 @@ class ConfigError(OpenForgeError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class InterfaceError(ConfigError):
+    """The security annotation does not fit the design; carries every problem found."""
+
+
 class DesignError(OpenForgeError):
     """The design could not be elaborated; the message lists the first diagnostics."""
 

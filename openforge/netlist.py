@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from openforge import design_files
+from openforge.analysis import cells, defaults
 from openforge.design import Design
 from openforge.errors import DesignError
 from openforge.settings import Settings
@@ -19,11 +20,13 @@ from openforge.tools import yosys
 from openforge.tools.locate import tool
 from openforge.tools.yosys import Reading
 
-_FORMAT = "2"  # count up when the commands change their meaning
+_FORMAT = "3"  # count up when the commands change their meaning
 _COMMANDS = """\
 proc
 {flatten}
 opt_clean
+opt_merge -keepdc
+opt_muxtree
 memory_collect
 opt_clean
 write_json {result}"""
@@ -46,6 +49,12 @@ def netlist(design: Design, work: Path, *, flatten: bool = True) -> Path:
         _make(design, work, result, flatten)
         _store(result, entry)
     return result
+
+
+def graph(design: Design, work: Path) -> cells.Graph:
+    """The flat netlist of `design` as a graph of cells. Raises as `netlist` does."""
+    tree = json.loads(netlist(design, work).read_text(encoding="utf-8"))
+    return defaults.without_dead(cells.graph(tree, design.top))
 
 
 def _digest(design: Design, flatten: bool) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from openforge import events
+from openforge import resets as known_resets
+from openforge.analysis import cells
 from openforge.design import Design, Reset
 from openforge.errors import CheckFailedToRun
 
-_CONVENTIONAL = re.compile(
-    r"(i_|sys_|[sm]_axis?_)?([asn]?(rst|reset)(_?[nbl])?(_?n?i)?|[ph]resetn)", re.IGNORECASE
-)
 _STATE = re.compile(r"\$(.*ff.*|.*latch.*|sr|mem.*)")
 
 
@@ -26,7 +25,14 @@ def resets(design: Design, module: dict[str, Any]) -> tuple[Reset, ...]:
     found = {reset.signal: reset for reset in design.resets if reset.signal in inputs}
     said = design.config.verification.crypto_verification.interface.reset
     if said is None:
-        return _recognised(found.values(), _loads(module))
+        taken, left = known_resets.recognised(found.values(), _graph(module))
+        for reset in left:
+            events.log(
+                f"'{reset.signal}' is a free input in the proof; if it is the reset, say so in "
+                "verification.crypto_verification.interface.reset",
+                "WARNING",
+            )
+        return taken
     if said.signal not in inputs:
         raise CheckFailedToRun(
             f"verification.crypto_verification.interface.reset: no input '{said.signal}'"
@@ -41,45 +47,8 @@ def resets(design: Design, module: dict[str, Any]) -> tuple[Reset, ...]:
     )
 
 
-def _recognised(found: Iterable[Reset], loads: set[str]) -> tuple[Reset, ...]:
-    taken = []
-    for reset in found:
-        real = reset.asynchronous and reset.signal not in loads
-        if real or _CONVENTIONAL.fullmatch(reset.signal):
-            taken.append(reset)
-        else:
-            events.log(
-                f"'{reset.signal}' is a free input in the proof; if it is the reset, say so in "
-                "verification.crypto_verification.interface.reset",
-                "WARNING",
-            )
-    return tuple(taken)
-
-
-def _loads(module: dict[str, Any]) -> set[str]:
-    """The inputs that set registers to more than a constant, or registers that have a value."""
-    started = _initialised(module)
-    bits: set[Any] = set()
-    for cell in module["cells"].values():
-        ports = cell["connections"]
-        data = any(isinstance(bit, int) for bit in ports.get("AD", ()))
-        if data or started.intersection(ports.get("Q", ())):
-            bits.update(ports.get("ALOAD", ()), ports.get("ARST", ()))
-    return {name for name, port in module["ports"].items() if bits.intersection(port["bits"])}
-
-
-def _initialised(module: dict[str, Any]) -> set[Any]:
-    """The bits that have a value before the first clock edge, with those read from memories."""
-    found = set()
-    for cell in module["cells"].values():
-        if cell["type"] == "$mem_v2" and re.search("[01]", cell["parameters"]["INIT"]):
-            found.update(cell["connections"]["RD_DATA"])
-    for net in module["netnames"].values():
-        values = net["attributes"].get("init", "")[::-1]
-        found |= {
-            bit for bit, value in zip(net["bits"], values, strict=False) if value in ("0", "1")
-        }
-    return found
+def _graph(module: dict[str, Any]) -> cells.Graph:
+    return cells.graph({"modules": {"": module}}, "")
 
 
 def undefined(module: dict[str, Any]) -> Iterator[str]:
@@ -92,7 +61,7 @@ def undefined(module: dict[str, Any]) -> Iterator[str]:
         for port, direction in cell["port_directions"].items():
             if direction == "output":
                 drivers |= dict.fromkeys(cell["connections"][port], cell)
-    started = _initialised(module)
+    started: set[Any] = set(known_resets.initialised(_graph(module)))
     for name, cell in module["cells"].items():
         ports = cell["connections"]
         if "EN" in ports and "A" in ports and cell["type"] in ("$check", "$assert", "$cover"):

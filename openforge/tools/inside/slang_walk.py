@@ -139,6 +139,7 @@ class Walk:
             "name": port.name,
             "direction": DIRECTIONS.get(direction, "inout"),
             "width": max(port.type.bitWidth, port.type.bitstreamWidth),
+            "one_range": one_range(port.type),
             "location": self.places.of(port.location),
         }
 
@@ -205,9 +206,18 @@ class Walk:
             {
                 "name": name,
                 "width": symbol.type.bitstreamWidth,
+                "one_range": one_range(symbol.type),
                 "location": self.places.of(symbol.location),
             },
         )
+
+
+def one_range(type_: Any) -> bool:
+    """Whether one index names one bit of it: not so for arrays of anything but bits."""
+    type_ = type_.canonicalType
+    if not type_.isIntegral:
+        return False
+    return kind(type_) != "PackedArrayType" or bool(type_.elementType.canonicalType.isScalar)
 
 
 def edges_of(timing: Any) -> list[Any]:
