@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -35,6 +36,7 @@ class Outcome(StrEnum):
     MEMORY = "memory limit"
     PROCESSES = "process limit"
     LOG = "log size limit"
+    STOPPED = "no longer wanted"
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,14 @@ def run(
     readable: Iterable[Path] = (),
     writable: Iterable[Path] = (),
     on_line: Callable[[str], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Completed:
     """Run `argv` in the sandbox until it ends or hits a limit; its whole process tree ends with it.
 
     stdout and stderr go, merged, to the file `log` (appended) and line by line to `on_line`.
     `env` is the whole environment beside PATH, HOME and LANG. The program sees the system and
     Python read-only, `readable` read-only, `writable` and nothing else; without a sandbox it
-    sees what the caller sees. Can be called from several threads.
+    sees what the caller sees. Can be called from several threads; `stop` ends it from another one.
 
     Raises ToolMissing when the program cannot be started; whatever else happens is in the result.
     """
@@ -120,7 +123,7 @@ def run(
         except OSError as error:
             raise ToolMissing(f"cannot start {command[0]}: {error.strerror}") from error
         with process:
-            watch = _Watch(process, limits, started)
+            watch = _Watch(process, limits, started, stop)
             try:
                 reader = _Reader(sink, limits.log_bytes, on_line)
                 outcome = _follow(process, watch, reader)
@@ -184,12 +187,20 @@ def _limited(argv: list[str], limits: Limits) -> list[str]:
 class _Watch:
     """Says when a limit on the whole process tree is exceeded."""
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits, started: float) -> None:
-        self._pid, self._limits = process.pid, limits
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        limits: Limits,
+        started: float,
+        stop: threading.Event | None,
+    ) -> None:
+        self._pid, self._limits, self._stop = process.pid, limits, stop
         self._deadline = started + limits.timeout_s
         self.peak_bytes = 0
 
     def exceeded(self) -> Outcome | None:
+        if self._stop and self._stop.is_set():
+            return Outcome.STOPPED
         if time.monotonic() >= self._deadline:
             return Outcome.TIMEOUT
         tree, used = _tree(self._pid), 0

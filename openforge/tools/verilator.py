@@ -32,7 +32,7 @@ class Model:
     """What is to be simulated.
 
     `coverage` holds kinds of coverage, as in COVERAGE_SWITCHES. `main` is the C++ file with the
-    program's `main`.
+    program's `main`. `options` are further words for Verilator; they win over the usual ones.
     """
 
     top: str
@@ -43,6 +43,7 @@ class Model:
     parameters: Mapping[str, str] | None = None
     coverage: frozenset[str] = frozenset()
     vpi: bool = True
+    options: tuple[str, ...] = ()
 
     @property
     def switches(self) -> tuple[str, ...]:
@@ -93,7 +94,7 @@ def argv(model: Model, out: Path) -> list[str | Path]:
     words += [f"-I{folder}" for folder in model.includes]
     words += [f"-D{_checked(name)}={value}" for name, value in (model.defines or {}).items()]
     words += [f"-G{_checked(name)}={value}" for name, value in (model.parameters or {}).items()]
-    return [*words, model.main, *model.sources]
+    return [*words, *model.options, model.main, *model.sources]
 
 
 def errors(output: Sequence[str], project: Path) -> tuple[Finding, ...]:

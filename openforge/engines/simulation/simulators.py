@@ -8,9 +8,15 @@ from pathlib import Path
 from openforge import events
 from openforge.config import SimulationSection
 from openforge.design import Design, PropertyKind
-from openforge.engines.simulation.build import build
 from openforge.errors import DesignError, OpenForgeError
-from openforge.tools import cocotb, icarus, process, verilator, verilator_runtime
+from openforge.tools import (
+    cocotb,
+    icarus,
+    process,
+    verilator,
+    verilator_build,
+    verilator_runtime,
+)
 
 _LIMITS = process.Limits(timeout_s=300, memory_bytes=4 << 30)
 
@@ -52,7 +58,7 @@ def for_python(params: SimulationSection, design: Design, work: Path, jobs: int)
         parameters=design.parameters,
         coverage=kinds(params),
     )
-    executable = build(
+    executable = verilator_build.build(
         model, work / "model", project=design.project_dir, jobs=jobs, link=cocotb.link_words()
     )
     return _verilated(model, executable, design)
@@ -73,7 +79,7 @@ def for_bench(
         coverage=kinds(params),
         vpi=False,
     )
-    executable = build(model, out, project=design.project_dir, jobs=jobs)
+    executable = verilator_build.build(model, out, project=design.project_dir, jobs=jobs)
     return _verilated(model, executable, design)
 
 
