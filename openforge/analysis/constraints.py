@@ -1,0 +1,61 @@
+"""Values of inputs with which all assumptions hold: random solutions of one cycle."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from openforge.analysis.aig import Aig
+from openforge.analysis.induction import Encoded
+from openforge.analysis.machine import Machine, Origin
+from openforge.analysis.two_safety import Question
+
+_SOLUTIONS = 64
+
+
+class ContradictionError(ValueError):
+    """No inputs fulfil the assumptions."""
+
+
+def solutions(question: Question, machine: Machine, seed: int) -> list[Mapping[int, int]]:
+    """Different values, by net, of the inputs that assumptions depend on; none if there are none.
+
+    State that they depend on (what an input was in the cycle before) is chosen to fit.
+    Raises ContradictionError.
+    """
+    goals = [machine.literal(net) for net in question.assumed]
+    if not goals:
+        return []
+    draw = random.Random(seed)  # noqa: S311  (stimuli, not keys)
+    nodes = _cone(machine.aig, goals)
+    inputs = [
+        variable
+        for variable in machine.variables
+        if variable.origin is Origin.INPUT and variable.literal >> 1 in nodes
+    ]
+    constants = question.constants
+    fixed = [v.literal ^ (constants[v.net] == 0) for v in inputs if v.net in constants]
+    found: list[Mapping[int, int]] = []
+    with Encoded(machine.aig, goals) as solver:
+        while len(found) < _SOLUTIONS:
+            solver.prefer(v.literal ^ draw.getrandbits(1) for v in inputs)
+            model = solver.some([*goals, *fixed], [1])
+            if model is None:
+                break
+            found.append({v.net: int(model(v.literal)) for v in inputs})
+            solver.forbid(v.literal ^ (not model(v.literal)) for v in inputs)
+    if not found:
+        raise ContradictionError("no inputs fulfil all assumptions at once")
+    return found
+
+
+def _cone(aig: Aig, roots: list[int]) -> set[int]:
+    nodes: set[int] = set()
+    stack = [literal >> 1 for literal in roots]
+    while stack:
+        node = stack.pop()
+        pair = aig.fanins[node]
+        if node not in nodes:
+            nodes.add(node)
+            stack += [literal >> 1 for literal in pair or ()]
+    return nodes

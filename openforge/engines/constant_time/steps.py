@@ -1,0 +1,216 @@
+"""The steps of the cascade that take time: each is a program of its own, with limits.
+
+A step reads a task that this project has written (pickled) and answers in JSON.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from openforge.analysis import constraints, cosimulation, latency, shrink
+from openforge.analysis.aiger import circuit
+from openforge.analysis.constraints import ContradictionError
+from openforge.analysis.cosimulation import Seen
+from openforge.analysis.induction import induct
+from openforge.analysis.lanes import TooLargeError
+from openforge.analysis.latency import Latency
+from openforge.analysis.machine import UnsupportedError
+from openforge.analysis.product import Equal, Product
+from openforge.analysis.two_safety import Leak, Question
+from openforge.errors import DesignError, ToolError
+from openforge.tools import process
+
+CIRCUIT = "circuit.aig"
+_MEMORY_BYTES = 1200 << 20
+_GRACE_S = 10.0
+_SHRINK_S = 5.0
+
+
+class Kind(StrEnum):
+    """What a step does."""
+
+    SEARCH = "search"  # random co-simulation
+    INDUCT = "induct"  # Houdini, and the circuit for what it leaves open
+    CONFIRM = "confirm"  # simulate a counterexample, and make it small
+    MEASURE = "measure"  # random co-simulation and latency, of a design that does not leak
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a step is asked. `rounds` are numbers of cycles; `leak` is what CONFIRM looks at."""
+
+    kind: Kind
+    question: Question
+    seed: int
+    budget_s: float
+    rounds: tuple[int, ...] = ()
+    leak: Leak | None = None
+    limit: int = 1000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a step found.
+
+    `proved` with `calls` and `equal` (numbers of registers that stay equal, of `registers`) is of
+    INDUCT, as are `inputs`, the names of its circuit's inputs, and `latches` and `memories`, which
+    it found equal. `contradiction` and `unsupported` (with `src`) say why there is nothing else.
+    """
+
+    leak: Leak | None = None
+    seen: Seen | None = None
+    latency: Latency | None = None
+    proved: bool = False
+    calls: int = 0
+    equal: int = 0
+    registers: int = 0
+    inputs: tuple[str, ...] = ()
+    gates: int = 0
+    open_memory: bool = False
+    unknown: bool = False
+    contradiction: str = ""
+    unsupported: str = ""
+    src: str = ""
+    too_large: str = ""
+
+
+_ANSWER = TypeAdapter(Answer)
+
+
+def run(task: Task, folder: Path, *, stop: threading.Event | None = None) -> Answer | None:
+    """The answer of a step that runs in the sandbox, in the new `folder`; None: out of time.
+
+    Also None when it is stopped or has used up its memory. Raises DesignError for a design of which
+    no machine of bits can be made, ContradictionError, ToolError when the step fails.
+    """
+    folder.mkdir(parents=True)
+    (folder / "task.pickle").write_bytes(pickle.dumps(task))
+    ended = process.run(
+        [sys.executable, "-s", "-m", __name__, "task.pickle", "answer.json"],
+        cwd=folder,
+        log=folder / "step.log",
+        limits=process.Limits(timeout_s=task.budget_s + _GRACE_S, memory_bytes=_MEMORY_BYTES),
+        writable=[folder],
+        stop=stop,
+    )
+    limits = (process.Outcome.TIMEOUT, process.Outcome.MEMORY, process.Outcome.STOPPED)
+    if ended.outcome in limits:
+        return None
+    ended.expect(f"the step '{task.kind}' of the check constant_time")
+    try:
+        answer = _ANSWER.validate_json((folder / "answer.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise ToolError(f"the step '{task.kind}' left no readable answer: {error}") from error
+    if answer.unsupported:
+        raise DesignError(f"{answer.src or 'design'}: {answer.unsupported}")
+    if answer.contradiction:
+        raise ContradictionError(answer.contradiction)
+    return answer
+
+
+def answer(task: Task, folder: Path) -> Answer:
+    """Do a step in this process; `folder` is where a circuit goes."""
+    try:
+        return _STEPS[task.kind](task, folder)
+    except UnsupportedError as error:
+        return Answer(unsupported=str(error), src=error.src.split("|")[0])
+    except ContradictionError as error:
+        return Answer(contradiction=str(error))
+    except TooLargeError as error:
+        return Answer(too_large=str(error))
+
+
+def _search(task: Task, _: Path) -> Answer:
+    began = time.monotonic()
+    machine = task.question.machine()
+    found = constraints.solutions(task.question, machine, task.seed)
+    leak, seen = cosimulation.search(
+        task.question,
+        machine,
+        seed=task.seed,
+        cycles=task.rounds,
+        deadline=began + task.budget_s,
+        solutions=found,
+    )
+    if leak:
+        until = time.monotonic() + _SHRINK_S
+        leak = shrink.shrink(task.question, machine, leak, deadline=until)
+    return Answer(leak=leak, seen=seen)
+
+
+def _confirm(task: Task, _: Path) -> Answer:
+    began = time.monotonic()
+    machine = task.question.machine()
+    assert task.leak is not None
+    leak = shrink.confirm(task.question, machine, task.leak.runs)
+    if leak:
+        leak = shrink.shrink(task.question, machine, leak, deadline=began + task.budget_s)
+    return Answer(leak=leak)
+
+
+def _measure(task: Task, folder: Path) -> Answer:
+    began = time.monotonic()
+    machine = task.question.machine()
+    looked = _search(task, folder)
+    measured = latency.measure(
+        task.question,
+        machine,
+        seed=task.seed,
+        limit=task.limit,
+        deadline=began + task.budget_s,
+        solutions=constraints.solutions(task.question, machine, task.seed),
+    )
+    return Answer(leak=looked.leak, seen=looked.seen, latency=measured)
+
+
+def _induct(task: Task, folder: Path) -> Answer:
+    began = time.monotonic()
+    machine = task.question.machine()
+    found = induct(task.question, machine, deadline=began + task.budget_s)
+    names: tuple[str, ...] = ()
+    gates = 0
+    if not found.proved:
+        product = Product(task.question, machine)
+        made = circuit(product, Equal(found.equal.latches, found.equal.memories))
+        (folder / CIRCUIT).write_bytes(made.data)
+        names, gates = made.inputs, made.n_ands
+    return Answer(
+        proved=found.proved,
+        calls=found.calls,
+        equal=len(found.equal.latches),
+        registers=len(machine.latches),
+        inputs=names,
+        gates=gates,
+        open_memory=bool(machine.memories),
+        unknown=any(
+            variable.net == 0 or variable.origin != "input" for variable in machine.variables
+        ),
+    )
+
+
+_STEPS = {
+    Kind.SEARCH: _search,
+    Kind.CONFIRM: _confirm,
+    Kind.MEASURE: _measure,
+    Kind.INDUCT: _induct,
+}
+
+
+def main(argv: list[str]) -> int:
+    """Read a task, write its answer."""
+    task = pickle.loads(Path(argv[0]).read_bytes())  # noqa: S301  (this project wrote it)
+    done = answer(task, Path())
+    Path(argv[1]).write_bytes(_ANSWER.dump_json(done))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
