@@ -13,7 +13,7 @@ from pathlib import Path
 
 from openforge.errors import NotFound
 from openforge.record import REPORT, CheckRecord, JobRecord
-from openforge.view import rows
+from openforge.view_rows import rows
 
 _FOLDER = "artifacts/"
 WAVEFORM = "trace.fst"  # the contract's name for the waveform that is looked at first

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from openforge import check as checking
 from openforge import config, design, snapshot
 from openforge.check import Check
-from openforge.engines import formal, lint, simulation
+from openforge.engines import constant_time, formal, lint, simulation
 from openforge.errors import NotFound, OpenForgeError
 from openforge.model import Result, Stage, State, Verdict
 from openforge.record import PROJECT, CheckRecord, JobFile, read_job
@@ -49,6 +49,15 @@ CHECKS = (
         "verification.formal",
         ("slang", "pyosys", "sby", "abc", "z3", "bitwuzla", "pywellen"),
         formal.run,
+    ),
+    Check(
+        "constant_time",
+        Stage.CRYPTO,
+        "Constant time",
+        "two-safety: self-composition (Barthe, D'Argenio, Rezk 2004)",
+        "verification.crypto_verification.constant_time",
+        ("slang", "pyosys", "abc", "python-sat", "verilator", "c++"),
+        constant_time.run,
     ),
 )
 

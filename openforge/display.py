@@ -65,6 +65,26 @@ def properties(run: CheckRecord) -> HTML:
     return _show("properties", run)
 
 
+def leak(run: CheckRecord) -> HTML:
+    """The way of a leak from the secret to what is observed, and waveforms of both runs."""
+    return _show("leak", run)
+
+
+def latency(run: CheckRecord) -> HTML:
+    """How many cycles operations took, and how many operations took them."""
+    return _show("latency", run)
+
+
+def steps(run: CheckRecord) -> HTML:
+    """What each step of the check answered, and how long it took."""
+    return _show("steps", run)
+
+
+def interface(run: CheckRecord) -> HTML:
+    """The security annotation as it was read, with what was inferred and why."""
+    return _show("interface", run)
+
+
 def provenance(run: CheckRecord) -> HTML:
     """Tools, versions, seeds, parameters: what it takes to get this verdict again."""
     return _show("provenance", run)

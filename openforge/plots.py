@@ -113,7 +113,7 @@ def coverage(percent: Mapping[str, float], goals: Mapping[str, float]) -> str:
             axes.text(101.5, row, text, va="center", color=LIGHT.text)
             if kind in goals:
                 axes.plot([goals[kind]] * 2, [row - 0.38, row + 0.38], color=LIGHT.text, lw=1.6)
-        _rows(axes, kinds)
+        rows(axes, kinds)
         axes.set_xlim(0, 140)
         axes.set_xticks([0, 25, 50, 75, 100])
 
@@ -138,7 +138,7 @@ def heat(shares: Mapping[str, Mapping[str, float]], kinds: Sequence[str]) -> str
                 place = (column + 0.47, row)
                 text = str(int(share))  # rounded down, as everywhere
                 axes.text(*place, text, ha="center", va="center", color=LIGHT.text, size=8)
-        _rows(axes, files)
+        rows(axes, files)
         axes.set_xlim(0, len(kinds))
         axes.set_xticks([c + 0.47 for c in range(len(kinds))], [k.replace("_", " ") for k in kinds])
         axes.xaxis.tick_top()
@@ -157,7 +157,7 @@ def bars(
     def draw(axes: Axes) -> None:
         colours = [LIGHT.bad if f else LIGHT.good for f in failed]
         axes.barh(range(len(names)), values, color=colours, height=0.55)
-        _rows(axes, marked)
+        rows(axes, marked)
         axes.set_xlabel(unit, color=LIGHT.dim)
         axes.set_xlim(0, 1.05 * max([*values, 0]) or 1.0)
 
@@ -170,7 +170,7 @@ def timeline(names: Sequence[str], starts_s: Sequence[float], lengths_s: Sequenc
 
     def draw(axes: Axes) -> None:
         axes.barh(range(len(names)), lengths_s, left=starts_s, color=LIGHT.other, height=0.5)
-        _rows(axes, names)
+        rows(axes, names)
         axes.set_xlabel("seconds from the start of the job", color=LIGHT.dim)
         axes.set_xlim(left=0)
 
@@ -178,7 +178,7 @@ def timeline(names: Sequence[str], starts_s: Sequence[float], lengths_s: Sequenc
     return picture(draw, height_in=height, label="When each check ran; durations are in the table")
 
 
-def _rows(axes: Axes, names: Sequence[str]) -> None:
+def rows(axes: Axes, names: Sequence[str]) -> None:
     """Name the rows, the first at the top."""
     short = [n if len(n) <= _LONGEST_NAME else f"…{n[1 - _LONGEST_NAME :]}" for n in names]
     axes.set_yticks(range(len(names)), [plain(n) for n in short], parse_math=False)

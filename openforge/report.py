@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, TemplateError
 
-from openforge import display, view
+from openforge import display, view, view_rows
 from openforge.errors import OpenForgeError
 from openforge.model import Stage, Verdict
 from openforge.record import CheckRecord, JobRecord
@@ -141,8 +141,8 @@ def _details(check: CheckRecord) -> dict[str, Any]:
         "duration_s": manifest.duration_s if manifest else None,
         "altered": list(altered(check.path)) if manifest else [],
         "result": check.result.model_dump(mode="json") if check.result else None,
-        "tests": view.rows(check, "tests"),
-        "properties": view.rows(check, "properties"),
+        "tests": view_rows.rows(check, "tests"),
+        "properties": view_rows.rows(check, "properties"),
         "artifacts": [f.model_dump(mode="json") for f in manifest.files] if manifest else [],
     }
 

@@ -95,7 +95,12 @@ class ConstantTimeSection(Section):
     secrets: tuple[Signal, ...] = Field((), description="short for interface.secrets")
     public: tuple[Signal, ...] = Field((), description="short for interface.public")
     depth: Depth = Field(200, description="cycles of the bounded search")
-    timeout_seconds: Seconds = Field(300, description="time limit, seconds")
+    timeout_seconds: Seconds = Field(20, description="time limit of the search and proof, seconds")
+    strict: bool = Field(
+        False, description="registers without an initial value may differ before the reset"
+    )
+    self_check: bool = Field(True, description="plant a leak, and see that it is found")
+    seed: Seed = Field(1, description="seed of the random runs")
 
 
 class CpaSection(Section):

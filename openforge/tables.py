@@ -90,6 +90,47 @@ TABLES: Mapping[str, pa.Schema] = {
             _column("message", _TEXT, "explanation for the user"),
         ]
     ),
+    "interface": pa.schema(
+        [
+            _column("field", _TEXT, "field of the security annotation"),
+            _column("value", _TEXT, "its value"),
+            _column("given", _BOOL, "whether the project file gives it"),
+            _column("why", _TEXT, "why it was inferred to be so"),
+        ]
+    ),
+    "steps": pa.schema(
+        [
+            _column("position", _INT, "order in which the steps ended, from 0"),
+            _column("step", _TEXT, "step of the cascade"),
+            _column("answer", _TEXT, "what it answered"),
+            _column("duration_s", _FLOAT, "wall time, seconds"),
+            _column("message", _TEXT, "what its answer rests on"),
+        ]
+    ),
+    "flow": pa.schema(
+        [
+            _column("position", _INT, "place on the way from the secret, from 0"),
+            _column("signal", _TEXT, "signal, hierarchical below the top"),
+            _column("role", _TEXT, "secret, register, memory, decision, wire or observed"),
+            _column("cycle", _INT, "cycle of the difference, null for a way by structure alone"),
+            *_PLACE,
+        ]
+    ),
+    "waves": pa.schema(
+        [
+            _column("signal", _TEXT, "signal, hierarchical below the top"),
+            _column("copy", _TEXT, "a or b: the two runs of a pair"),
+            _column("cycle", _INT, "cycle, from 0"),
+            _column("value", _TEXT, "value before the active clock edge, hexadecimal"),
+        ]
+    ),
+    "latencies": pa.schema(
+        [
+            _column("cycles", _INT, "cycles from start to done"),
+            _column("operations", _INT, "random operations that took so long"),
+            _column("after_reset", _BOOL, "the first operations after a reset, or later ones"),
+        ]
+    ),
 }
 
 

@@ -9,15 +9,13 @@ import shlex
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
-from openforge import checks, excerpt, plots, resources
+from openforge import checks, excerpt, plots, resources, view_timing
 from openforge.errors import NotFound
 from openforge.model import Finding
 from openforge.record import PROJECT, CheckRecord, JobRecord
 from openforge.run_folder import altered
-from openforge.tables import TABLES
-from openforge.view_coverage import Rows, coverage
+from openforge.view_coverage import coverage
+from openforge.view_rows import Rows, rows
 
 _MAX_PLOTTED = 60
 _CLAIM = re.compile(r"\*\*(.+?):\*\*\s*(.+)", re.DOTALL)
@@ -94,16 +92,9 @@ def check(record: CheckRecord) -> dict[str, Any]:
         "properties": _worst_first(properties),
         "coverage": coverage(record, rows(record, "coverage")),
         "test_plot": _plot([f"{t['module']}.{t['name']}" for t in tests], tests, "duration_s"),
+        "timing": view_timing.timing(record),
         "property_plot": _plot([str(p["name"]) for p in properties], properties, "depth"),
     }
-
-
-def rows(record: CheckRecord, name: str) -> Rows:
-    """Table `name` of a check as plain rows; what is missing is None, whole numbers are whole."""
-    frame = record.table(name)
-    table = pa.Table.from_pandas(frame, schema=TABLES[name], preserve_index=False)
-    found: Rows = table.to_pylist()
-    return found
 
 
 def command(record: JobRecord, stage: str) -> str:

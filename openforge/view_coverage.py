@@ -10,14 +10,13 @@ from typing import Any
 
 from openforge import excerpt, plots
 from openforge.record import PROJECT, CheckRecord
+from openforge.view_rows import Rows
 
 KINDS = ("line", "branch", "toggle", "fsm_state", "fsm_arc", "user")
 _OPEN_KINDS = ("branch", "fsm_state", "fsm_arc", "user")
 _MAX_OPEN = 60
 _MAX_LINES = 40
 _MAX_PLOTTED = 40
-
-Rows = list[dict[str, Any]]
 
 
 def coverage(record: CheckRecord, points: Rows) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from api import schemas
 from api.deps import TheJob, TheService
 from api.routing import Route
-from openforge import report, view, view_coverage
+from openforge import report, view_coverage, view_rows
 from openforge.control.records import Job
 from openforge.errors import NotFound
 from openforge.model import Stage
@@ -77,5 +77,5 @@ def _shape(job: Job, service: Service) -> dict[str, Any]:
 def _coverage(record: JobRecord) -> dict[str, Any]:
     for check in record.checks:
         if check.stage is Stage.SIMULATION and check.manifest:
-            return view_coverage.coverage(check, view.rows(check, "coverage"))
+            return view_coverage.coverage(check, view_rows.rows(check, "coverage"))
     return {}

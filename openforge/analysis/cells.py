@@ -7,7 +7,7 @@ least significant (rightmost) bit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -163,7 +163,7 @@ class Graph:
             for bit in bits
             if isinstance(bit, int)
         }
-        used |= {b for port in self.outputs for b in port.bits if isinstance(b, int)}
+        used |= {b for v in self.signals.values() for b in v.bits if isinstance(b, int)}
         return frozenset(used - self.drivers.keys() - self.input_bits)
 
     @cached_property
@@ -213,6 +213,27 @@ def graph(tree: Mapping[str, Any], top: str) -> Graph:
         if value in ("0", "1") and isinstance(bit, int)
     }
     return Graph(top, signals, tuple(_cells(module["cells"])), initial)
+
+
+def cone(graph: Graph, wanted: Iterable[Bit]) -> Graph:
+    """`graph` with only those cells on which the nets `wanted` depend, in whatever cycle."""
+    stack = list(nets(wanted))
+    seen, kept = set(stack), dict[str, Cell]()
+    while stack:
+        driver = graph.drivers.get(stack.pop())
+        if driver is None or driver.cell.name in kept:
+            continue
+        kept[driver.cell.name] = driver.cell
+        for bits in driver.cell.inputs.values():
+            fresh = set(nets(bits)) - seen
+            seen |= fresh
+            stack += fresh
+    signals = {
+        name: vector
+        for name, vector in graph.signals.items()
+        if vector.direction or not seen.isdisjoint(vector.bits)
+    }
+    return replace(graph, signals=signals, cells=tuple(kept.values()))
 
 
 def _cells(cells: Mapping[str, Any]) -> Iterator[Cell]:

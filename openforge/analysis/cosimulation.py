@@ -19,13 +19,15 @@ _FEWEST_PAIRS = 2
 class Seen:
     """What random runs showed beside leaks.
 
-    `toggled` are the observed nets that were 0 and 1; `alive` says whether there were runs in which
-    all that is assumed held to the end. `cycles` were compared in each of `runs` pairs.
+    `toggled` are the observed nets that were 0 and 1; `moved` says whether any register changed
+    after the reset; `alive` whether there were runs in which all that is assumed held to the end.
+    `cycles` were compared in each of `runs` pairs.
     """
 
     runs: int = 0
     cycles: int = 0
     alive: bool = False
+    moved: bool = False
     toggled: set[int] = field(default_factory=set)
 
 
@@ -105,7 +107,9 @@ class _Round:
                 both = alive | alive << self._pairs
                 ones[net] |= value & both
                 zeros[net] |= ~value & both
+            before = lanes.state
             lanes.clock()
+            seen.moved |= cycle > question.reset_cycles + 1 and lanes.state != before
             seen.cycles = max(seen.cycles, cycle + 1)
             if not alive or time.monotonic() >= deadline:
                 break

@@ -150,7 +150,7 @@ class _Builder:
                 self._free(bit)
                 continue
             cell, position = driver.cell, driver.position
-            unit = (cell.name, position if operators.is_bitwise(cell) else None)
+            unit = (cell.name, self._part(cell, position))
             needs = [b for b in self._needs(cell, driver.port, position) if self._missing(b)]
             if not needs:
                 self._compute(cell, driver.port, position)
@@ -159,6 +159,13 @@ class _Builder:
             else:
                 entered.add(unit)
                 stack.extend(b for b in needs if isinstance(b, int))
+
+    @staticmethod
+    def _part(cell: Cell, position: int) -> int | None:
+        """Which part of a cell computes an output bit: its bit, its read port or all of it."""
+        if cell.is_memory:
+            return position // cell.number("WIDTH")
+        return position if operators.is_bitwise(cell) else None
 
     def _missing(self, bit: Bit) -> bool:
         return isinstance(bit, int) and bit not in self._literals

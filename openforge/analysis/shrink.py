@@ -24,7 +24,7 @@ _LANES = 256
 _ROUNDS = 40
 _HOLDS = 8  # of which cycles before the leak an input's value is tried for all cycles
 
-Place = tuple[str, object]
+Place = tuple[str, int | tuple[str, int]]
 """A place where the runs can differ: ``("input", net)``, ``("held", net)``, ``("registers", net)``,
 or ``("words", (memory, address))``."""
 

@@ -1,9 +1,10 @@
-"""Which nets can depend on given nets, by structure alone: information flow over cells.
+"""Whether nets can depend on given nets, by structure alone: information flow over cells.
 
-Sound and cheap: a net that is not tainted is a function of untainted inputs and of state that was
-equal, for all time. Memories stay whole, with one flag for each bit of their words.
+Sound and cheap: a net that no source reaches is a function of other inputs and of state that was
+equal, for all time. Flow is followed backwards, from what is asked about, so that the work is in
+its cone and not in the whole design. Memories stay whole, each bit of their words for itself.
 
-*Limits:* what is tainted may still be equal: a value can cancel out, or never be let through.
+*Limits:* what a source reaches may still be equal: a value can cancel out, or never be let through.
 """
 
 from __future__ import annotations
@@ -20,101 +21,91 @@ _UNKNOWN = ("x", "z")
 
 
 @dataclass(frozen=True)
-class Step:
-    """A net became tainted: from the net `source` (None: by itself) through `cell`."""
-
-    source: int | None
-    cell: Cell | None
-
-
-@dataclass(frozen=True)
 class Taint:
-    """The tainted nets, each with the step by which it was reached first."""
+    """`reached` are the goals that depend on a source, each with a shortest way from one to it.
 
-    steps: Mapping[int, Step] = field(repr=False)
+    `seen` are all nets that were looked at.
+    """
 
-    def __contains__(self, bit: Bit) -> bool:
-        return bit in self.steps or bit in _UNKNOWN
-
-    def path(self, bit: int) -> list[tuple[int, Cell | None]]:
-        """A shortest way from a source to `bit`: nets, each with the cell that drives it."""
-        way: list[tuple[int, Cell | None]] = []
-        here: int | None = bit
-        while here is not None:
-            step = self.steps[here]
-            way.append((here, step.cell))
-            here = step.source
-        return way[::-1]
+    reached: Mapping[int, tuple[int, ...]]
+    seen: frozenset[int] = field(repr=False)
 
 
-def spread(
+def flow(
     graph: Graph,
+    goals: Iterable[int],
     sources: Iterable[int],
     *,
     memories: Iterable[str] = (),
     stops: Iterable[int] = (),
     unknown: bool = True,
 ) -> Taint:
-    """Everything that can depend on `sources`, or on the contents of `memories`.
+    """Which of `goals` can depend on `sources`, or on the contents of `memories`.
 
-    With `unknown`, nets without a driver, outputs of black boxes and x are sources, too.
-    Nets in `stops` never become tainted (but may be sources).
+    With `unknown`, nets without a driver, outputs of black boxes and x are sources, too. What
+    `stops` depend on is not followed, unless they are sources themselves.
     """
-    return _Spreading(graph, frozenset(memories), frozenset(stops), unknown=unknown).run(sources)
+    search = _Search(graph, frozenset(sources), frozenset(memories), frozenset(stops), unknown)
+    ways = {goal: search.run(goal) for goal in goals}
+    return Taint({goal: way for goal, way in ways.items() if way}, frozenset(search.clean))
 
 
-class _Spreading:
+def cone(graph: Graph, goals: Iterable[int]) -> frozenset[int]:
+    """All nets on which one of `goals` depends by structure, in whatever cycle; `goals` as well."""
+    return flow(graph, goals, (), unknown=False).seen
+
+
+class _Search:
     def __init__(
-        self, graph: Graph, memories: frozenset[str], stops: frozenset[int], *, unknown: bool
+        self,
+        graph: Graph,
+        sources: frozenset[int],
+        memories: frozenset[str],
+        stops: frozenset[int],
+        unknown: bool,
     ) -> None:
-        self._graph, self._stops, self._unknown = graph, stops, unknown
-        self._users: dict[int, list[tuple[Cell, str, int]]] = {}
-        for cell in graph.cells:
-            for port, bits in cell.inputs.items():
-                for position, bit in enumerate(bits):
-                    if isinstance(bit, int):
-                        self._users.setdefault(bit, []).append((cell, port, position))
-        self._steps: dict[int, Step] = {}
-        self._secret = memories
-        self._queue: list[int] = []
+        self._graph, self._sources, self._memories = graph, sources, memories
+        self._stops, self._unknown = stops, unknown
+        self.clean: set[int] = set()  # nets that no source reaches
 
-    def run(self, sources: Iterable[int]) -> Taint:
-        for bit in sources:
-            self._add(bit, Step(None, None), force=True)
-        for bit in self._graph.undriven if self._unknown else ():
-            self._add(bit, Step(None, None))
-        for cell in self._graph.cells:
-            for born in self._born(cell):
-                self._add(born, Step(None, cell))
-        done = 0
-        while done < len(self._queue):  # breadth first: shortest ways
-            bit = self._queue[done]
-            done += 1
-            for cell, port, position in self._users.get(bit, ()):
-                for reached in influenced(cell, port, position):
-                    self._add(reached, Step(bit, cell))
-        return Taint(self._steps)
+    def run(self, goal: int) -> tuple[int, ...]:
+        """A shortest way from a source to `goal`; empty if there is none."""
+        seen: dict[int, int | None] = {goal: None}
+        queue = [goal]
+        for net in queue:  # it grows
+            if self._is_source(net):
+                return tuple(_way(net, seen))
+            if net in self._stops:
+                continue
+            driver = self._graph.drivers.get(net)
+            for bit in depends(driver.cell, driver.port, driver.position) if driver else ():
+                if isinstance(bit, int) and bit not in seen and bit not in self.clean:
+                    seen[bit] = net
+                    queue.append(bit)
+        self.clean.update(seen)
+        return ()
 
-    def _born(self, cell: Cell) -> Iterator[Bit]:
-        """The outputs of `cell` that are tainted by themselves."""
-        if cell.is_memory and cell.memory_name in self._secret:
-            yield from cell.outputs["RD_DATA"]
-        if not self._unknown:
-            return
-        if cell.is_black_box:
-            for bits in cell.outputs.values():
-                yield from bits
-        for port, bits in cell.inputs.items():
-            for position, bit in enumerate(bits):
-                if bit in _UNKNOWN:
-                    yield from influenced(cell, port, position)
-        if cell.type in _PARTIAL and _may_be_undefined(cell):
-            yield from cell.outputs["Y"]
+    def _is_source(self, net: int) -> bool:
+        if net in self._sources:
+            return True
+        driver = self._graph.drivers.get(net)
+        if driver is None:
+            return self._unknown and net not in self._graph.input_bits and net not in self._stops
+        cell = driver.cell
+        if cell.is_memory and cell.memory_name in self._memories:
+            return True
+        if not self._unknown or net in self._stops:
+            return False
+        if cell.is_black_box or (cell.type in _PARTIAL and _may_be_undefined(cell)):
+            return True
+        return any(bit in _UNKNOWN for bit in depends(cell, driver.port, driver.position))
 
-    def _add(self, bit: Bit, step: Step, *, force: bool = False) -> None:
-        if isinstance(bit, int) and bit not in self._steps and (force or bit not in self._stops):
-            self._steps[bit] = step
-            self._queue.append(bit)
+
+def _way(source: int, following: Mapping[int, int | None]) -> Iterator[int]:
+    here: int | None = source
+    while here is not None:
+        yield here
+        here = following[here]
 
 
 def _may_be_undefined(cell: Cell) -> bool:
@@ -129,39 +120,36 @@ def _may_be_undefined(cell: Cell) -> bool:
     return highest + cell.number("Y_WIDTH") > len(cell.inputs["A"])
 
 
-def influenced(cell: Cell, port: str, position: int) -> Iterator[Bit]:
-    """The output bits of `cell` that one of its input bits can influence, in whatever cycle."""
+def depends(cell: Cell, port: str, position: int) -> Iterator[Bit]:
+    """The input bits of `cell` that can influence one of its output bits, in whatever cycle.
+
+    All of them for a cell that is not known. A clock carries no data.
+    """
     if operators.is_bitwise(cell):
-        yield from _bitwise(cell, port, position)
+        for name, place in operators.bit_inputs(cell, position):
+            yield cell.inputs[name][place]
     elif cell.type in _RIPPLE:
-        yield from cell.outputs["Y"][position:]
-    elif cell.is_register and port in ("D", "AD"):
-        yield cell.outputs["Q"][position]
-    elif cell.is_memory:
-        yield from _memory(cell, port, position)
+        for bits in cell.inputs.values():
+            yield from bits[: position + 1]
+    elif cell.is_register:
+        for name, bits in cell.inputs.items():
+            if name != "CLK":
+                yield from [bits[position]] if name in ("D", "AD") else bits
+    elif cell.is_memory and port == "RD_DATA":
+        yield from _read(cell, position)
     else:
-        for bits in cell.outputs.values():
+        for bits in cell.inputs.values():
             yield from bits
 
 
-def _bitwise(cell: Cell, port: str, position: int) -> Iterator[Bit]:
-    out, size = cell.outputs["Y"], len(cell.inputs[port])
-    if port == "S" and cell.type == "$mux":
-        yield from out
-        return
-    if position < len(out):
-        yield out[position]
-    if position == size - 1 and cell.number(f"{port}_SIGNED"):
-        yield from out[size:]
-
-
-def _memory(cell: Cell, port: str, position: int) -> Iterator[Bit]:
-    """A word's bit taints that bit of every read; an address or enable taints what it selects."""
-    width, data = cell.number("WIDTH"), cell.outputs["RD_DATA"]
-    if port in ("WR_DATA", "WR_EN"):
-        yield from data[position % width :: width]
-    elif port in ("RD_ADDR", "RD_EN", "RD_ARST", "RD_SRST"):
-        number = position // (cell.number("ABITS") if port == "RD_ADDR" else 1)
-        yield from data[number * width : (number + 1) * width]
-    else:
-        yield from data
+def _read(cell: Cell, position: int) -> Iterator[Bit]:
+    """What a read depends on: its address, that bit of what was written, and where and when."""
+    width, abits, inputs = cell.number("WIDTH"), cell.number("ABITS"), cell.inputs
+    port, bit = position // width, position % width
+    yield from inputs["RD_ADDR"][port * abits : (port + 1) * abits]
+    if cell.params["RD_CLK_ENABLE"][::-1][port : port + 1] == "1":
+        for name in ("RD_EN", "RD_ARST", "RD_SRST"):
+            yield from inputs[name][port : port + 1]
+    yield from inputs["WR_DATA"][bit::width]
+    yield from inputs["WR_EN"][bit::width]
+    yield from inputs["WR_ADDR"]

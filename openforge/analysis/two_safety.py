@@ -10,9 +10,9 @@ USENIX Security 2019.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from openforge.analysis.cells import Graph
+from openforge.analysis.cells import Graph, cone
 from openforge.analysis.machine import Machine, machine
 
 
@@ -65,6 +65,10 @@ class Question:
         """All nets that it takes to answer the question."""
         ends = () if self.done is None else (self.done,)
         return (*self.observed, *self.shared, *self.assumed, *ends)
+
+    def reduced(self) -> Question:
+        """The same question without the cells on which nothing wanted depends."""
+        return replace(self, graph=cone(self.graph, self.wanted))
 
     def machine(self) -> Machine:
         """The machine of all that is wanted. Raises UnsupportedError."""

@@ -87,6 +87,7 @@ TOOLS = (
     ),
     Tool("z3", "formal: SMT solver", "pip install z3-solver", "bin/z3", "z3-solver"),
     Tool("bitwuzla", "formal: SMT solver", "pip install bitwuzla", "bitwuzla.*.so", "bitwuzla"),
+    Tool("python-sat", "SAT solver", "pip install python-sat", "pysat/solvers.py", "python-sat"),
     Tool(
         "yices",
         "formal: SMT solver (GPL-3)",

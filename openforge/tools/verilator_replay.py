@@ -73,7 +73,7 @@ class Stimulus:
     Attributes
     ----------
     clock
-        The input that is the clock, of one bit.
+        The input that is the clock, of one bit; None for a design without registers.
     rising
         Whether the rising edge is the active one.
     before
@@ -84,7 +84,7 @@ class Stimulus:
         What is overwritten at the beginning of a cycle, by cycle.
     """
 
-    clock: str
+    clock: str | None
     rising: bool
     before: Mapping[str, int]
     cycles: Sequence[Mapping[str, int]]
@@ -221,7 +221,7 @@ class _Request:
 
     def text(self, stimulus: Stimulus, observe: Iterable[str]) -> Iterator[str]:
         """The whole text, in pieces. Raises ToolError for what the model does not have."""
-        clock = self._clock(stimulus)
+        clock = self._clock(stimulus.clock) if stimulus.clock is not None else None
         observed = [self._number(self._symbols.signal(name), name) for name in observe]
         before = self._inputs(stimulus.before, stimulus.clock)
         cycles = []
@@ -236,7 +236,8 @@ class _Request:
             variable, indices = element.variable, element.indices
             yield " ".join(map(str, (variable.bits, len(indices), *indices)))
             yield f"\n{variable.scope}\n{variable.name}\n"
-        yield f"rising {int(stimulus.rising)}\nclock {clock}\n"
+        none = len(self._numbers)  # one past the last signal
+        yield f"rising {int(stimulus.rising)}\nclock {none if clock is None else clock}\n"
         yield " ".join(map(str, ("observe", len(observed), *observed)))
         yield f"\ncycles {len(stimulus.cycles)}\n"
         for keyword, settings in [("before", before), *cycles]:
@@ -250,13 +251,13 @@ class _Request:
             self.names.append(name)
         return self._numbers.setdefault(element, len(self._numbers))
 
-    def _clock(self, stimulus: Stimulus) -> int:
-        element = self._symbols.input(stimulus.clock)
+    def _clock(self, name: str) -> int:
+        element = self._symbols.input(name)
         if element.variable.bits != 1:
-            raise ToolError(f"the clock '{stimulus.clock}' has {element.variable.bits} bits, not 1")
-        return self._number(element, stimulus.clock)
+            raise ToolError(f"the clock '{name}' has {element.variable.bits} bits, not 1")
+        return self._number(element, name)
 
-    def _inputs(self, inputs: Mapping[str, int], clock: str) -> dict[int, int]:
+    def _inputs(self, inputs: Mapping[str, int], clock: str | None) -> dict[int, int]:
         if clock in inputs:
             raise ToolError(f"'{clock}' is the clock; it is not among the inputs of a cycle")
         return self._settings(

@@ -72,7 +72,7 @@ def decide(question: Question, work: Path, *, depth: int, seed: int, deadline: f
 
 
 def flow(question: Question) -> Taint:
-    """The nets that may differ between the copies, by structure alone."""
+    """The observed nets that may differ between the copies, by structure alone."""
     sources = [*question.secret, *question.held]
     if question.strict:
         sources += [
@@ -81,7 +81,13 @@ def flow(question: Question) -> Taint:
             for bit in cell.outputs["Q"]
             if isinstance(bit, int) and bit not in question.graph.initial
         ]
-    return taint.spread(question.graph, sources, memories=question.memories, stops=question.shared)
+    return taint.flow(
+        question.graph,
+        question.observed,
+        sources,
+        memories=question.memories,
+        stops=question.shared,
+    )
 
 
 class _Deciding:
@@ -96,9 +102,8 @@ class _Deciding:
     def run(self) -> Cascade:
         began = time.monotonic()
         reached = flow(self._question)
-        open_ = [net for net in self._question.observed if net in reached]
-        self._note("word-level taint", "open" if open_ else "proved", began)
-        if not open_:
+        self._note("word-level taint", "open" if reached.reached else "proved", began)
+        if not reached.reached:
             return self._end(Word.PROVED, "word-level taint", flow=reached)
         with ThreadPoolExecutor(2) as pool:
             try:

@@ -9,7 +9,7 @@ import pickle
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -40,7 +40,8 @@ class Kind(StrEnum):
     SEARCH = "search"  # random co-simulation
     INDUCT = "induct"  # Houdini, and the circuit for what it leaves open
     CONFIRM = "confirm"  # simulate a counterexample, and make it small
-    MEASURE = "measure"  # random co-simulation and latency, of a design that does not leak
+    MEASURE = "measure"  # random co-simulation, and the latency
+    PLANTED = "planted"  # search and induction on a design with a leak that was planted
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ class Answer:
     """What a step found.
 
     `proved` with `calls` and `equal` (numbers of registers that stay equal, of `registers`) is of
-    INDUCT, as are `inputs`, the names of its circuit's inputs, and `latches` and `memories`, which
-    it found equal. `contradiction` and `unsupported` (with `src`) say why there is nothing else.
+    INDUCT, as are `gates` of its circuit and `inputs`, the names of its inputs. `open_memory` and
+    `unknown` say that the circuit leaves contents of memories, or x, open. `contradiction`,
+    `unsupported` (with `src`) and `too_large` say why there is nothing else.
     """
 
     leak: Leak | None = None
@@ -92,6 +94,7 @@ def run(task: Task, folder: Path, *, stop: threading.Event | None = None) -> Ans
     no machine of bits can be made, ContradictionError, ToolError when the step fails.
     """
     folder.mkdir(parents=True)
+    task = replace(task, question=task.question.reduced())
     (folder / "task.pickle").write_bytes(pickle.dumps(task))
     ended = process.run(
         [sys.executable, "-s", "-m", __name__, "task.pickle", "answer.json"],
@@ -196,7 +199,13 @@ def _induct(task: Task, folder: Path) -> Answer:
     )
 
 
+def _planted(task: Task, folder: Path) -> Answer:
+    found = _search(task, folder)
+    return replace(found, proved=_induct(task, folder).proved)
+
+
 _STEPS = {
+    Kind.PLANTED: _planted,
     Kind.SEARCH: _search,
     Kind.CONFIRM: _confirm,
     Kind.MEASURE: _measure,

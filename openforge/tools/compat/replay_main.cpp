@@ -171,7 +171,9 @@ class Replay final {
     void apply(const std::vector<Setting>& all) const {
         for (const Setting& one : all) m_signals[one.signal].set(one.value);
     }
-    void clock(bool active) const { m_signals[m_clock].edge(active == m_rising); }
+    void clock(bool active) const {
+        if (m_clock < m_signals.size()) m_signals[m_clock].edge(active == m_rising);
+    }
     void eval() {
         m_top.eval();
         if (m_context.gotFinish()) stop("finish");
@@ -243,7 +245,7 @@ public:
         for (int i = 0; i < signals; i++) m_signals.emplace_back(m_in, m_context);
         m_rising = m_in.keyword("rising");
         m_clock = m_in.keyword("clock");
-        if (m_clock >= m_signals.size()) damaged();
+        if (m_clock > m_signals.size()) damaged();  // one past the last: there is none
         const int observed = m_in.keyword("observe");
         for (int i = 0; i < observed; i++) m_observed.push_back(signal());
         m_cycles = m_in.keyword("cycles");

@@ -1,0 +1,140 @@
+"""From the security annotation to the question of two copies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from openforge.analysis import cells
+from openforge.analysis.cells import Graph
+from openforge.analysis.two_safety import Question, ResetSequence
+from openforge.design import Design
+from openforge.engines.constant_time import assumptions
+from openforge.errors import DesignError
+from openforge.interface import Bits, Interface, Kind
+from openforge.interface_names import Names
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A signal of the interface and its nets in the netlist; those of constants are left out."""
+
+    bits: Bits
+    nets: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The question, with the signals that it is about.
+
+    `equal` are taken to be equal: declassified signals, and those of ``public(x)``.
+    """
+
+    question: Question
+    secrets: tuple[Signal, ...]
+    observed: tuple[Signal, ...]
+    equal: tuple[Signal, ...]
+
+
+def ask(
+    design: Design, graph: Graph, interface: Interface, work: Path, *, strict: bool = False
+) -> Asked:
+    """The question of `interface` on `graph`.
+
+    Raises DesignError for an assumption that is no Verilog or an observable that is a constant or a
+    secret, ContradictionError for an assumption that is never true.
+    """
+    names = Names(design, graph)
+    declassified = [_signal(graph, entry.bits) for entry in interface.declassify]
+    equal = [
+        *declassified,
+        *(_signal(graph, names.find(x)) for x in assumptions.publics(interface)),
+    ]
+    open_ = {net for signal in declassified for net in signal.nets}
+    observed = tuple(
+        Signal(signal.bits, nets)
+        for signal in (_signal(graph, bits) for bits in interface.observables)
+        if (nets := tuple(net for net in signal.nets if net not in open_))
+    )
+    if not observed:
+        raise DesignError(
+            "nothing is left to observe: every observable is a constant or declassified; name "
+            "others in verification.crypto_verification.interface.observables"
+        )
+    secrets = tuple(_signal(graph, bits) for bits in interface.secrets)
+    assumed = assumptions.add(graph, interface, work)
+    question = Question(
+        graph=assumed.graph,
+        observed=tuple(dict.fromkeys(net for signal in observed for net in signal.nets)),
+        secret=_nets(secrets, Kind.INPUT),
+        held=_nets(secrets, Kind.REGISTER, Kind.NET),
+        memories={
+            s.bits.name: _words(graph, s.bits) for s in secrets if s.bits.kind is Kind.MEMORY
+        },
+        shared=tuple(dict.fromkeys(net for signal in equal for net in signal.nets)),
+        assumed=assumed.nets,
+        constants=_constants(graph, interface),
+        reset=_reset(graph, interface),
+        strict=strict,
+        start=_net(graph, interface.start),
+        done=_net(graph, interface.done),
+    )
+    _refuse_wires(graph, secrets)
+    return Asked(question, secrets, observed, tuple(equal))
+
+
+def _signal(graph: Graph, bits: Bits) -> Signal:
+    if bits.kind is Kind.MEMORY:
+        return Signal(bits, tuple(cells.nets(graph.memories[bits.name].outputs["RD_DATA"])))
+    vector = graph.signals[bits.name].bits
+    return Signal(bits, tuple(cells.nets(vector[n] for n in bits.positions)))
+
+
+def _nets(signals: Iterable[Signal], *kinds: Kind) -> frozenset[int]:
+    return frozenset(net for s in signals if s.bits.kind in kinds for net in s.nets)
+
+
+def _words(graph: Graph, bits: Bits) -> frozenset[int]:
+    memory = graph.memories[bits.name]
+    first = memory.number("OFFSET")
+    return frozenset(bits.positions or range(first, first + memory.number("SIZE")))
+
+
+def _net(graph: Graph, bits: Bits | None) -> int | None:
+    if bits is None:
+        return None
+    return next(iter(_signal(graph, bits).nets), None)
+
+
+def _constants(graph: Graph, interface: Interface) -> dict[int, int]:
+    return {
+        net: value >> position & 1
+        for name, value in interface.constants.items()
+        for position, net in enumerate(graph.signals[name].bits)
+        if isinstance(net, int)
+    }
+
+
+def _reset(graph: Graph, interface: Interface) -> ResetSequence | None:
+    line = interface.reset
+    if line is None:
+        return None
+    net = graph.signals[line.signal].bits[0]
+    assert isinstance(net, int)  # an input
+    return ResetSequence(net, 0 if line.active_low else 1, line.cycles)
+
+
+def _refuse_wires(graph: Graph, secrets: Iterable[Signal]) -> None:
+    """A secret must be somewhere: in an input, a register or a memory.
+
+    Raises DesignError for a wire that logic computes: what differs there would have no cause.
+    """
+    kept = {bit for cell in graph.registers for bit in cell.outputs["Q"]}
+    for signal in secrets:
+        wires = [net for net in signal.nets if net not in kept]
+        if signal.bits.kind in (Kind.REGISTER, Kind.NET) and wires:
+            raise DesignError(
+                f"interface.secrets: '{signal.bits.text}' is a wire ({graph.called(wires[0])}); "
+                "name the input, register or memory that the secret comes from"
+            )

@@ -1,0 +1,151 @@
+"""A leak told as a way through the source: from the secret, by what it decides, to who sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+
+from openforge.analysis.cells import Graph
+from openforge.analysis.divergence import Hop
+from openforge.analysis.source import location
+from openforge.model import Location, Record
+
+
+class Role(StrEnum):
+    """What a station of the way is."""
+
+    SECRET = "secret"  # noqa: S105  (a role, not a password)
+    REGISTER = "register"
+    MEMORY = "memory"
+    DECISION = "decision"  # the difference chooses between values: a branch, an enable, an address
+    WIRE = "wire"
+    OBSERVED = "observed"
+
+
+class Station(Record):
+    """A signal on the way of a leak. `cycle` is when it differs there; None: by structure."""
+
+    signal: str
+    role: Role
+    cycle: int | None
+    location: Location | None
+
+    def row(self, position: int) -> dict[str, str | int | None]:
+        """Its line in the table ``flow``."""
+        place = self.location
+        return {
+            "position": position,
+            "signal": self.signal,
+            "role": self.role.value,
+            "cycle": self.cycle,
+            "file": place.file if place else None,
+            "line": place.line if place else None,
+        }
+
+
+class Explanation(Record):
+    """`stations` from the secret to what is observed; the two others are among them, if any."""
+
+    stations: tuple[Station, ...]
+    decision: Station | None
+    diverging: Station | None
+
+    def sentence(self) -> str:
+        """What happens, for a finding."""
+        secret, seen = self.stations[0], self.stations[-1]
+        text = f"{seen.signal} differs in cycle {seen.cycle} when only {secret.signal} differs"
+        if self.decision:
+            place = f" at {self.decision.location}" if self.decision.location else ""
+            text += f": it decides{place} in cycle {self.decision.cycle}"
+        if self.diverging:
+            text += f"; the first register to go another way is {self.diverging.signal}"
+            text += f" in cycle {self.diverging.cycle}"
+        return text
+
+
+def explain(graph: Graph, hops: Sequence[Hop]) -> Explanation:
+    """The way `hops` with what a reader wants to know: places, the decision, the first register.
+
+    Of a register that keeps a difference for many cycles only the first one is told.
+    """
+    stations = tuple(_stations(graph, hops))
+    decision = next((n for n, s in enumerate(stations) if s.role is Role.DECISION), None)
+    after = stations[decision + 1 :] if decision is not None else stations[1:]
+    register = next((s for s in after if s.role is Role.REGISTER), None)
+    if register is None and stations[-1].role is Role.OBSERVED and hops[-1].cell is not None:
+        register = stations[-1] if hops[-1].cell.is_register else None
+    return Explanation(
+        stations=stations,
+        decision=stations[decision] if decision is not None else None,
+        diverging=register,
+    )
+
+
+def by_structure(graph: Graph, way: Sequence[int]) -> tuple[Station, ...]:
+    """The nets of `way`, by which the last may depend on the first, without saying that it does."""
+    found = []
+    for number, bit in enumerate(way):
+        driver = graph.drivers.get(bit)
+        cell = driver.cell if driver else None
+        role = Role.WIRE
+        if cell is not None and cell.is_register:
+            role = Role.REGISTER
+        if cell is not None and cell.is_memory:
+            role = Role.MEMORY
+        role = Role.SECRET if number == 0 else role
+        role = Role.OBSERVED if number == len(way) - 1 else role
+        if bit in graph.names or role in (Role.SECRET, Role.OBSERVED):
+            src = cell.src if cell else _named_src(graph, bit)
+            found.append(
+                Station(signal=graph.called(bit), role=role, cycle=None, location=location(src))
+            )
+    return tuple(found)
+
+
+def _stations(graph: Graph, hops: Sequence[Hop]) -> Iterator[Station]:
+    last = len(hops) - 1
+    for number, hop in enumerate(hops):
+        if hop.port == "Q" and number != last:  # it keeps what it has
+            continue
+        role = _role(hop, number, last)
+        named = hop.net in graph.names
+        if role is Role.WIRE and not named:
+            continue
+        yield Station(
+            signal=graph.called(hop.net) if named else _deciding(graph, hop),
+            role=role,
+            cycle=hop.cycle,
+            location=location(_src(graph, hop)),
+        )
+
+
+def _role(hop: Hop, number: int, last: int) -> Role:
+    if number == last:
+        return Role.OBSERVED
+    if number == 0:
+        return Role.SECRET
+    if hop.decides:
+        return Role.DECISION
+    assert hop.cell is not None
+    if hop.cell.is_register:
+        return Role.REGISTER
+    return Role.MEMORY if hop.cell.is_memory else Role.WIRE
+
+
+def _src(graph: Graph, hop: Hop) -> str:
+    if hop.cell is not None and hop.cell.src:
+        return hop.cell.src
+    return _named_src(graph, hop.net)
+
+
+def _named_src(graph: Graph, net: int) -> str:
+    return graph.signals[graph.names[net][0]].src if net in graph.names else ""
+
+
+def _deciding(graph: Graph, hop: Hop) -> str:
+    """What a decision without a name of its own is called: its condition, if that has one."""
+    assert hop.cell is not None
+    for bit in hop.cell.inputs.get(hop.port, ()):
+        if isinstance(bit, int) and bit in graph.names:
+            return graph.called(bit)
+    return "condition"

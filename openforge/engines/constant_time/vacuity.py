@@ -1,0 +1,65 @@
+"""Whether a proof says anything: what would make the question empty is looked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from openforge.analysis import taint
+from openforge.analysis.cosimulation import Seen
+from openforge.analysis.planted import planted
+from openforge.analysis.two_safety import Question
+from openforge.engines.constant_time import steps
+from openforge.engines.constant_time.asking import Asked
+from openforge.engines.constant_time.cascade import flow
+from openforge.engines.constant_time.steps import Kind, Task
+from openforge.errors import CheckFailedToRun
+
+_PLANTED_ROUNDS = (64,)
+_PLANTED_S = 10.0
+
+
+def unreached(asked: Asked) -> Iterator[str]:
+    """The secrets on which no output depends, by structure: their question is empty."""
+    graph = asked.question.graph
+    outputs = [bit for port in graph.outputs for bit in port.bits if isinstance(bit, int)]
+    used = taint.cone(graph, outputs)
+    for secret in asked.secrets:
+        if used.isdisjoint(secret.nets):
+            yield secret.bits.text
+
+
+def still(asked: Asked, seen: Seen) -> Iterator[str]:
+    """The observed signals that no run was seen to change."""
+    for signal in asked.observed:
+        if not seen.toggled.intersection(signal.nets):
+            yield signal.bits.text
+
+
+def require_found(question: Question, work: Path, seed: int) -> str:
+    """Plant a leak in the design and see that both the search and the proof tell; how it was done.
+
+    Raises CheckFailedToRun when one of them does not: then nothing that they said counts.
+    """
+    trial = planted(question)
+    if trial is None:
+        raise CheckFailedToRun("there is no secret bit to plant a leak with")
+    began = time.monotonic()
+    if not flow(trial).reached:
+        raise CheckFailedToRun(
+            "self-check: a leak that was planted is not seen by word-level taint"
+        )
+    budget = _PLANTED_S
+    answer = steps.run(
+        Task(Kind.PLANTED, trial, seed, budget, _PLANTED_ROUNDS), work / "planted-leak"
+    )
+    if answer is None:
+        raise CheckFailedToRun(
+            "self-check: the search for a planted leak ran out of time or memory"
+        )
+    if answer.leak is None:
+        raise CheckFailedToRun("self-check: a leak that was planted is not found by co-simulation")
+    if answer.proved:
+        raise CheckFailedToRun("self-check: induction proves a design with a planted leak")
+    return f"a leak planted in the design was found ({time.monotonic() - began:.1f} s)"
