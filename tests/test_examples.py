@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from conftest import needs
 
-from openforge import jobs
+from openforge import config, design, jobs
+from openforge.engines import constant_time
+from openforge.model import Verdict
+from openforge.run_folder import RunFolder
 from openforge.workspace import Workspace
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -30,6 +34,7 @@ def test_a_good_example_passes_everything(run, name):
         "lint": ("passed", ""),
         "simulation": ("passed", ""),
         "formal": ("passed", ""),
+        "constant_time": ("passed", ""),
     }
     assert set(job.check("formal").table("properties").status) <= {"proven", "covered"}
 
@@ -50,3 +55,51 @@ def test_each_planted_fault_is_found(run):
     assert wrong["a_no_late_operand"] == "vacuous"
     for name in ("a_estimate", "a_run_wants_more", "a_accepted", "a_direction_holds"):
         assert wrong[name] == "failed"
+
+
+LATENCIES = {  # cycles from start to done, as the README of each says
+    "aes": "cycles: 11",
+    "butterfly": "cycles: 4",
+    "comparator": "cycles: 17",
+    "divider": "cycles: 33",
+    "handshake": "cycles: 2",
+    "modexp": "cycles: 129",
+    "table-lookup": "cycles: 33",
+    "divider-broken": "cycles: 2 + bit_length(dividend), or 2 when divisor = 0",
+    "modexp-broken": "cycles: 65 + 4 popcount(exponent)",
+    "comparator-broken": "depends on expected, received",
+    "butterfly-broken": "depends on b, zeta",
+    "table-lookup-broken": "(later ones: 2, 11)",
+}
+
+
+@pytest.mark.parametrize("name", LATENCIES)
+def test_the_timing_of_each_example_is_told(tmp_path, name):
+    """Good ones are proved, broken ones leak where the source says so, and latencies are right."""
+    needs("verilator", "c++", "pyosys", "abc", "python-sat")
+    settings = config.load(EXAMPLES / name, {})
+    folder = RunFolder.create(tmp_path / "constant_time.tmp")
+    params = settings.verification.crypto_verification.constant_time
+    result = constant_time.run(params, design.load(EXAMPLES / name, settings), folder)
+    assert any(LATENCIES[name] in bound for bound in result.bounds), result.bounds
+    if not name.endswith("-broken"):
+        assert result.verdict is Verdict.PASSED, result.reason
+        return
+    assert result.verdict is Verdict.FAILED, result.reason
+    assert [f.rule for f in result.findings] == ["timing-leak"]
+    lines = []
+    for row in pq.read_table(folder.path / "tables" / "flow.parquet").to_pylist():
+        source = (EXAMPLES / name / row["file"]).read_text().splitlines()
+        lines += source[row["line"] - 2 : row["line"] + 1]
+    assert any("LEAK" in line for line in lines), lines
+
+
+def test_a_whole_example_passes_every_check(run):
+    """One of the pairs, through notebooks: its tests, lint and the proof."""
+    job = run("handshake")
+    assert {check.id: (check.status, check.error) for check in job.checks} == {
+        "lint": ("passed", ""),
+        "simulation": ("passed", ""),
+        "formal": ("skipped", ""),
+        "constant_time": ("passed", ""),
+    }

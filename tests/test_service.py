@@ -261,7 +261,6 @@ def test_submissions_that_cannot_run_leave_nothing(service, monkeypatch):
     refused(NotFound, project(service, {}, "empty"))
     refused(NotFound, project(service, {"rtl/tiny.sv": GOOD}, "bare"))
     refused(ConfigError, overrides={"verification.simlation.waves": True})
-    refused(ToolMissing, stages=(Stage.CRYPTO,))
     with monkeypatch.context() as patch:
         patch.setattr(services.locate, "program", _missing)
         refused(ToolMissing)

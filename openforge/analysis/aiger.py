@@ -9,6 +9,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from openforge.analysis.aig import TRUE, Aig
+from openforge.analysis.induction import always
 from openforge.analysis.product import Couple, Equal, Product
 from openforge.analysis.two_safety import Run
 
@@ -59,12 +60,12 @@ def decoded(
 
 
 def circuit(product: Product, equal: Equal) -> Circuit:
-    """The product, with one register for what is `equal`, in its first state before cycle 0.
+    """The product, with one register for what is `equal` from cycle 0 on, in its first state.
 
     What is secret in registers and memories is free in every cycle. Registers without an initial
     value start with any, the same in both copies unless the question is strict.
     """
-    return _Maker(product, equal).make()
+    return _Maker(product, always(product, equal)).make()
 
 
 class _Maker:

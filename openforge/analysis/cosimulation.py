@@ -19,7 +19,7 @@ _FEWEST_PAIRS = 2
 class Seen:
     """What random runs showed beside leaks.
 
-    `toggled` are the observed nets that were 0 and 1; `moved` says whether any register changed
+    `toggled` are the observed nets that were 0 and 1 after the reset; `moved` says whether any register changed
     after the reset; `alive` whether there were runs in which all that is assumed held to the end.
     `cycles` were compared in each of `runs` pairs.
     """
@@ -102,7 +102,8 @@ class _Round:
                 leak = self._compare(cycle, alive)
                 if leak:
                     return leak
-            for net, literal in self._observed.items():
+            after = cycle > question.reset_cycles  # what changes before is the reset's doing
+            for net, literal in self._observed.items() if after else ():
                 value = lanes.value(literal)
                 both = alive | alive << self._pairs
                 ones[net] |= value & both

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pysat.solvers import Solver
 
 from openforge.analysis.aig import FALSE, TRUE, Aig
-from openforge.analysis.machine import Machine, initial_words
+from openforge.analysis.machine import Machine, Memory
 from openforge.analysis.product import Couple, Equal, Frame, Product, merged_state
-from openforge.analysis.two_safety import Question
+from openforge.analysis.two_safety import Question, ResetSequence
 
-_SOLVER = "cadical153"
+_SOLVER = "glucose4"  # a solver of python-sat that can be told when to give up
+_CONFLICTS = 20_000
 _LANES = 512
 
 
@@ -42,36 +43,64 @@ def at_start(product: Product) -> Equal:
     and what the reset sequence makes equal whatever was there before.
     """
     question, machine = product.question, product.machine
-    latches = {n for n, latch in enumerate(machine.latches) if latch.net not in question.held}
+    latches = set(range(len(machine.latches))) - _held(product)
     memories = set(machine.memories) - question.memories.keys()
     if not question.strict:
         return Equal(frozenset(latches), frozenset(memories))
-    fixed = frozenset(
-        name
-        for name in memories
-        if len(initial_words(machine.memories[name])) == machine.memories[name].size
-    )
-    return Equal(_after_reset(product, frozenset(latches), fixed), fixed)
+    return _resetting(product, frozenset(latches), frozenset(memories))[-1]
 
 
-def _after_reset(
+def always(product: Product, equal: Equal) -> Equal:
+    """Those of `equal` that are equal in every cycle, also in those of the reset sequence.
+
+    `equal` is inductive from the first cycle that counts, which in strict mode is after the reset.
+    """
+    if not product.question.strict:
+        return equal
+    latches, memories = equal.latches, equal.memories
+    for then in _resetting(product, latches - _held(product), memories):
+        latches, memories = latches & then.latches, memories & then.memories
+    return Equal(latches, memories)
+
+
+def _held(product: Product) -> frozenset[int]:
+    """The latches that hold a secret."""
+    latches = enumerate(product.machine.latches)
+    return frozenset(n for n, latch in latches if latch.net in product.question.held)
+
+
+def _resetting(
     product: Product, candidates: frozenset[int], memories: frozenset[str]
-) -> frozenset[int]:
-    """The latches that are equal after the reset sequence, by structure.
+) -> list[Equal]:
+    """What of `candidates` and `memories` is equal before each cycle of the reset, and after it.
 
-    Memories count as equal only as far as nothing is written to them meanwhile.
+    By structure; memories are equal as long as nothing that may differ is written to them.
     """
     question, aig = product.question, Aig()
     state: list[Couple] = [
         _known(aig, latch.initial) if n in candidates else (aig.variable(), aig.variable())
         for n, latch in enumerate(product.machine.latches)
     ]
-    active = question.reset.active if question.reset else 0
-    for _ in range(question.reset_cycles):
-        frame = product.frame(aig, state, memories, lambda _: active)
-        memories = frozenset(name for name in memories if frame.written[name] == FALSE)
-        state = frame.following
-    return frozenset(n for n in candidates if state[n][0] == state[n][1])
+    memories = frozenset(name for name in memories if _is_known(product.machine.memories[name]))
+    found = []
+    for cycle in range(question.reset_cycles + 1):
+        equal = frozenset(n for n in candidates if state[n][0] == state[n][1])
+        found.append(Equal(equal, memories))
+        if cycle < question.reset_cycles:
+            frame = product.frame(aig, state, memories, _constantly(question.reset))
+            memories = frozenset(name for name in memories if frame.written[name] == FALSE)
+            state = frame.following
+    return found
+
+
+def _constantly(reset: ResetSequence | None) -> Callable[[int], int]:
+    active = reset.active if reset else 0
+    return lambda _: active
+
+
+def _is_known(memory: Memory) -> bool:
+    """Whether every bit of a memory has an initial value."""
+    return not any(set(text) - {"0", "1"} for text in memory.initial)
 
 
 def _known(aig: Aig, initial: int | None) -> Couple:
@@ -79,16 +108,15 @@ def _known(aig: Aig, initial: int | None) -> Couple:
 
 
 def induct(question: Question, machine: Machine, *, deadline: float) -> Induction:
-    """The largest inductive set of equal registers, and whether it makes what is observed equal.
+    """An inductive set of equal registers, and whether it makes what is observed equal.
 
-    Past `deadline` (time.monotonic) what is left is given up and only what structure alone keeps
-    equal is returned: still inductive, but not the largest.
+    It is the largest, but for registers of which a solver could not tell within its budget. Past
+    `deadline` (time.monotonic) only what structure alone keeps equal is kept: still inductive.
     """
     product = Product(question, machine)
     found, calls = _Houdini(product, at_start(product)).run(deadline)
     left, more = _different(product, found)
-    if left and time.monotonic() < deadline:
-        calls += more
+    calls += more
     return Induction(found, not left, calls == 0 and not left, calls, left)
 
 
@@ -144,10 +172,17 @@ class _Houdini:
                 model = solver.some([frame.held], rest.values())
                 if model is None:
                     break
+                if model is GAVE_UP:  # then it is one at a time, or not at all
+                    return dropped | self._unsure(frame, rest, solver)
                 seen = {key for key, bad in rest.items() if model(bad)}
                 dropped |= seen
                 rest = {key: bad for key, bad in rest.items() if key not in seen}
         return dropped
+
+    def _unsure(self, frame: Frame, rest: dict[int | str, int], solver: Encoded) -> set[int | str]:
+        """Those of `rest` that the solver refutes, or cannot decide, alone."""
+        self.calls += len(rest)
+        return {key for key, bad in rest.items() if solver.some([frame.held], [bad]) is not None}
 
 
 def _different(product: Product, equal: Equal) -> tuple[tuple[int, ...], int]:
@@ -180,6 +215,9 @@ class Model:
         return positive != bool(literal & 1)
 
 
+GAVE_UP = Model([])
+
+
 class Encoded:
     """The cones of some literals of a graph in a SAT solver (Tseitin's clauses)."""
 
@@ -207,12 +245,18 @@ class Encoded:
         return -(literal >> 1) if literal & 1 else literal >> 1
 
     def some(self, required: Iterable[int], wanted: Iterable[int]) -> Model | None:
-        """An assignment with all of `required` and one of `wanted`; None if there is none."""
+        """An assignment with all of `required` and one of `wanted`; None if there is none.
+
+        It is GAVE_UP when the solver could not tell within its budget.
+        """
         switch = self._next
         self._next += 1
         self._solver.add_clause([-switch, *(self._term(x) for x in wanted)])
         given = [switch, *(self._term(x) for x in required)]
-        found = self._solver.solve(assumptions=given)
+        self._solver.conf_budget(_CONFLICTS)
+        found = self._solver.solve_limited(assumptions=given)
+        if found is None:
+            return GAVE_UP
         return Model([0, *self._solver.get_model()]) if found else None
 
     def prefer(self, literals: Iterable[int]) -> None:

@@ -37,9 +37,15 @@ class _Hit:
 
 
 def confirm(question: Question, machine: Machine, runs: tuple[Run, Run]) -> Leak | None:
-    """The leak that the pair `runs` shows when it is simulated, or None."""
+    """The leak that the pair `runs`, with the constants, shows when it is simulated, or None."""
+    runs = (_completed(question, runs[0]), _completed(question, runs[1]))
     hits = _play(question, machine, runs)
     return Leak(runs, hits[0].net, hits[0].cycle) if hits else None
+
+
+def _completed(question: Question, run: Run) -> Run:
+    """`run` with the constants of the question, which a model checker's runs lack."""
+    return replace(run, inputs=tuple({**given, **question.constants} for given in run.inputs))
 
 
 def shrink(question: Question, machine: Machine, leak: Leak, *, deadline: float) -> Leak:

@@ -81,7 +81,8 @@ class Stimuli:
         self._controls = {p.nets[0]: self._control(p) for p in self._public if len(p.nets) == 1}
         self._data = {p.nets[0]: self._word(p) for p in self._public if len(p.nets) > 1}
         self._differing = {p.nets[0]: self._pair(len(p.nets)) for p in self._secret}
-        self._chosen = [self._random.randrange(len(solutions) or 1) for _ in range(pairs)]
+        self._twins = _twins(solutions, question.secret)
+        self._chosen = [(0, 0)] * pairs  # by pair: the solutions of its two copies
         self._still = self._holding()  # lanes in which one solution is kept
         self.history: list[dict[int, int]] = []
         self._registers: dict[int, int] = {}
@@ -106,7 +107,7 @@ class Stimuli:
         for port in self._secret:
             for literal, value in zip(port.literals, self._secret_bits(port), strict=True):
                 given[literal] = value
-        self._solve(given)
+        self._solve(given, cycle)
         self.history.append(given)
         return given
 
@@ -253,17 +254,50 @@ class Stimuli:
             case _:
                 return self._special(lane, width)
 
-    def _solve(self, given: dict[int, int]) -> None:
-        """Take the inputs that assumptions speak of from a solution, kept or new each cycle."""
+    def _solve(self, given: dict[int, int], cycle: int) -> None:
+        """Take the inputs that assumptions speak of from solutions, kept or new each cycle.
+
+        The copies of a pair take two that differ in secrets alone, for the reset as it is.
+        """
         if not self._solutions:
             return
+        usable = self._usable(cycle)
+        anew = cycle in (0, self._question.reset_cycles)
         for lane in range(self._pairs):
-            if not self._still >> lane & 1:
-                self._chosen[lane] = self._random.randrange(len(self._solutions))
-        for net in self._solutions[0]:
-            if net in self._fixed and net not in self._question.constants:
-                value = sum(self._solutions[n][net] << lane for lane, n in enumerate(self._chosen))
-                given[self._fixed[net]] = self._both(value)
+            if anew or not self._still >> lane & 1:
+                number = self._random.choice(usable)
+                self._chosen[lane] = (number, self._random.choice(self._twins[number]))
+        kept = {*self._question.constants}
+        if self._question.reset:
+            kept.add(self._question.reset.net)
+        for net in self._solutions[0].keys() & self._fixed.keys() - kept:
+            first, second = (
+                sum(
+                    self._solutions[pair[copy]][net] << lane
+                    for lane, pair in enumerate(self._chosen)
+                )
+                for copy in (0, 1)
+            )
+            given[self._fixed[net]] = first | second << self._pairs
+
+    def _usable(self, cycle: int) -> list[int]:
+        """The solutions in which the reset is as it is in `cycle`; all if there is none."""
+        reset = self._question.reset
+        every = list(range(len(self._solutions)))
+        if not reset:
+            return every
+        now = self._fixed_value(reset.net, cycle) & 1
+        fitting = [n for n in every if self._solutions[n].get(reset.net, now) == now]
+        return fitting or every
+
+
+def _twins(solutions: Sequence[Mapping[int, int]], secret: frozenset[int]) -> list[list[int]]:
+    """For each solution, those with the same public part, itself among them."""
+    parts = [tuple((n, bit) for n, bit in s.items() if n not in secret) for s in solutions]
+    groups: dict[object, list[int]] = {}
+    for number, part in enumerate(parts):
+        groups.setdefault(part, []).append(number)
+    return [groups[part] for part in parts]
 
 
 def _ports(

@@ -62,7 +62,7 @@ def run(params: ConstantTimeSection, design: Design, folder: RunFolder) -> Resul
         found = cascade.decide(
             asked.question, folder.work, depth=params.depth, seed=params.seed, deadline=deadline
         )
-        looked = _look(asked, params, folder)
+        looked = _look(asked, params, found, folder)
     except ContradictionError as error:
         return conclusion.contradictory(interface, str(error))
     told = _tell(design, interface, asked, found, folder)
@@ -74,19 +74,17 @@ def _skipped(reason: str) -> Result:
     return Result(check="constant_time", stage=Stage.CRYPTO, verdict=Verdict.SKIPPED, reason=reason)
 
 
-def _look(asked: Asked, params: ConstantTimeSection, folder: RunFolder) -> Looked:
+def _look(asked: Asked, params: ConstantTimeSection, found: Cascade, folder: RunFolder) -> Looked:
     """Runs of the design that show whether the question is empty, beside the self-check."""
     events.log("Looking for what would make the answer empty")
     task = Task(Kind.MEASURE, asked.question, params.seed, _MEASURE_S, _ROUNDS, limit=_LIMIT)
+    proof = found.word is Word.PROVED and len(found.steps) > 1
     with ThreadPoolExecutor(2) as pool:
         measuring = pool.submit(steps.run, task, folder.work / "measure")
-        planted = (
-            pool.submit(vacuity.require_found, asked.question, folder.work, params.seed)
-            if params.self_check
-            else None
-        )
+        said = ""
+        if params.self_check:
+            said = vacuity.require_found(asked.question, folder.work, params.seed, proof=proof)
         measured = measuring.result()
-        said = planted.result() if planted else ""
     seen = measured.seen if measured and measured.seen else Seen()
     latency = measured.latency if measured else None
     folder.table("latencies", conclusion.latency_rows(latency))

@@ -47,32 +47,37 @@ def ask(
     """
     names = Names(design, graph)
     declassified = [_signal(graph, entry.bits) for entry in interface.declassify]
+    inferred = any(entry.field == "observables" for entry in interface.inferred)
     equal = [
         *declassified,
         *(_signal(graph, names.find(x)) for x in assumptions.publics(interface)),
     ]
     open_ = {net for signal in declassified for net in signal.nets}
+    seen = [_signal(graph, bits) for bits in interface.observables]
+    if inferred:  # an output that is tied to a constant is no choice of the user's
+        seen = [signal for signal in seen if signal.nets]
     observed = tuple(
-        Signal(signal.bits, nets)
-        for signal in (_signal(graph, bits) for bits in interface.observables)
-        if (nets := tuple(net for net in signal.nets if net not in open_))
+        Signal(signal.bits, tuple(net for net in signal.nets if net not in open_))
+        for signal in seen
+        if not signal.nets or not open_.issuperset(signal.nets)
     )
-    if not observed:
+    if not any(signal.nets for signal in observed):
         raise DesignError(
             "nothing is left to observe: every observable is a constant or declassified; name "
             "others in verification.crypto_verification.interface.observables"
         )
     secrets = tuple(_signal(graph, bits) for bits in interface.secrets)
     assumed = assumptions.add(graph, interface, work)
+    shared = tuple(dict.fromkeys(net for signal in equal for net in signal.nets))
     question = Question(
         graph=assumed.graph,
         observed=tuple(dict.fromkeys(net for signal in observed for net in signal.nets)),
-        secret=_nets(secrets, Kind.INPUT),
+        secret=_nets(secrets, Kind.INPUT).difference(shared),
         held=_nets(secrets, Kind.REGISTER, Kind.NET),
         memories={
             s.bits.name: _words(graph, s.bits) for s in secrets if s.bits.kind is Kind.MEMORY
         },
-        shared=tuple(dict.fromkeys(net for signal in equal for net in signal.nets)),
+        shared=shared,
         assumed=assumed.nets,
         constants=_constants(graph, interface),
         reset=_reset(graph, interface),

@@ -108,15 +108,17 @@ def _stations(graph: Graph, hops: Sequence[Hop]) -> Iterator[Station]:
         if hop.port == "Q" and number != last:  # it keeps what it has
             continue
         role = _role(hop, number, last)
-        named = hop.net in graph.names
-        if role is Role.WIRE and not named:
+        if role is Role.WIRE and hop.net not in graph.names:
             continue
-        yield Station(
-            signal=graph.called(hop.net) if named else _deciding(graph, hop),
-            role=role,
-            cycle=hop.cycle,
-            location=location(_src(graph, hop)),
-        )
+        if role is Role.DECISION:
+            yield _decision(graph, hop, hops[number - 1])
+        else:
+            yield Station(
+                signal=graph.called(hop.net),
+                role=role,
+                cycle=hop.cycle,
+                location=location(_src(graph, hop)),
+            )
 
 
 def _role(hop: Hop, number: int, last: int) -> Role:
@@ -142,10 +144,12 @@ def _named_src(graph: Graph, net: int) -> str:
     return graph.signals[graph.names[net][0]].src if net in graph.names else ""
 
 
-def _deciding(graph: Graph, hop: Hop) -> str:
-    """What a decision without a name of its own is called: its condition, if that has one."""
-    assert hop.cell is not None
-    for bit in hop.cell.inputs.get(hop.port, ()):
-        if isinstance(bit, int) and bit in graph.names:
-            return graph.called(bit)
-    return "condition"
+def _decision(graph: Graph, hop: Hop, condition: Hop) -> Station:
+    """A decision: named after its condition, and placed where that is written, if it is logic."""
+    logic = condition.cell is not None and not condition.cell.is_register
+    return Station(
+        signal=graph.called(condition.net) if condition.net in graph.names else "condition",
+        role=Role.DECISION,
+        cycle=hop.cycle,
+        location=location(_src(graph, condition if logic else hop)),
+    )

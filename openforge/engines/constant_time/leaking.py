@@ -90,6 +90,8 @@ def _violated(asked: Asked, replayed: Replay) -> Iterator[str]:
     first, second = (trace.values for trace in replayed.traces)
     start = asked.question.first_observed
     for signal in asked.observed:
+        if not signal.nets:
+            continue
         mask = 0
         for net in signal.nets:
             _, position = asked.question.graph.names[net]

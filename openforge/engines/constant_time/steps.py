@@ -22,15 +22,17 @@ from openforge.analysis.cosimulation import Seen
 from openforge.analysis.induction import induct
 from openforge.analysis.lanes import TooLargeError
 from openforge.analysis.latency import Latency
-from openforge.analysis.machine import UnsupportedError
-from openforge.analysis.product import Equal, Product
+from openforge.analysis.machine import Machine, Origin, UnsupportedError
+from openforge.analysis.product import Product
 from openforge.analysis.two_safety import Leak, Question
 from openforge.errors import DesignError, ToolError
 from openforge.tools import process
 
 CIRCUIT = "circuit.aig"
+ANSWER = "answer.json"
+_LIMITS = (process.Outcome.TIMEOUT, process.Outcome.MEMORY, process.Outcome.STOPPED)
 _MEMORY_BYTES = 1200 << 20
-_GRACE_S = 10.0
+_GRACE_S = 3.0
 _SHRINK_S = 5.0
 
 
@@ -41,7 +43,6 @@ class Kind(StrEnum):
     INDUCT = "induct"  # Houdini, and the circuit for what it leaves open
     CONFIRM = "confirm"  # simulate a counterexample, and make it small
     MEASURE = "measure"  # random co-simulation, and the latency
-    PLANTED = "planted"  # search and induction on a design with a leak that was planted
 
 
 @dataclass(frozen=True)
@@ -90,26 +91,27 @@ _ANSWER = TypeAdapter(Answer)
 def run(task: Task, folder: Path, *, stop: threading.Event | None = None) -> Answer | None:
     """The answer of a step that runs in the sandbox, in the new `folder`; None: out of time.
 
-    Also None when it is stopped or has used up its memory. Raises DesignError for a design of which
+    Also None when it is stopped or has used up its memory, unless it has left an answer that says
+    less before. Raises DesignError for a design of which
     no machine of bits can be made, ContradictionError, ToolError when the step fails.
     """
     folder.mkdir(parents=True)
     task = replace(task, question=task.question.reduced())
     (folder / "task.pickle").write_bytes(pickle.dumps(task))
     ended = process.run(
-        [sys.executable, "-s", "-m", __name__, "task.pickle", "answer.json"],
+        [sys.executable, "-s", "-m", __name__, "task.pickle"],
         cwd=folder,
         log=folder / "step.log",
         limits=process.Limits(timeout_s=task.budget_s + _GRACE_S, memory_bytes=_MEMORY_BYTES),
         writable=[folder],
         stop=stop,
     )
-    limits = (process.Outcome.TIMEOUT, process.Outcome.MEMORY, process.Outcome.STOPPED)
-    if ended.outcome in limits:
+    if ended.outcome in _LIMITS and not (folder / ANSWER).is_file():
         return None
-    ended.expect(f"the step '{task.kind}' of the check constant_time")
+    if ended.outcome not in _LIMITS:
+        ended.expect(f"the step '{task.kind}' of the check constant_time")
     try:
-        answer = _ANSWER.validate_json((folder / "answer.json").read_bytes())
+        answer = _ANSWER.validate_json((folder / ANSWER).read_bytes())
     except (OSError, ValueError) as error:
         raise ToolError(f"the step '{task.kind}' left no readable answer: {error}") from error
     if answer.unsupported:
@@ -175,15 +177,25 @@ def _measure(task: Task, folder: Path) -> Answer:
 
 
 def _induct(task: Task, folder: Path) -> Answer:
+    """First what structure says, which is left as an answer in case that the solver takes long."""
     began = time.monotonic()
     machine = task.question.machine()
-    found = induct(task.question, machine, deadline=began + task.budget_s)
+    quick = _induced(task.question, machine, folder, began)
+    if quick.proved:
+        return quick
+    _write(quick, folder)
+    return _induced(task.question, machine, folder, began + task.budget_s)
+
+
+def _induced(question: Question, machine: Machine, folder: Path, deadline: float) -> Answer:
+    found = induct(question, machine, deadline=deadline)
     names: tuple[str, ...] = ()
     gates = 0
     if not found.proved:
-        product = Product(task.question, machine)
-        made = circuit(product, Equal(found.equal.latches, found.equal.memories))
-        (folder / CIRCUIT).write_bytes(made.data)
+        made = circuit(Product(question, machine), found.equal)
+        part = folder / f"{CIRCUIT}.part"
+        part.write_bytes(made.data)
+        part.replace(folder / CIRCUIT)
         names, gates = made.inputs, made.n_ands
     return Answer(
         proved=found.proved,
@@ -193,19 +205,11 @@ def _induct(task: Task, folder: Path) -> Answer:
         inputs=names,
         gates=gates,
         open_memory=bool(machine.memories),
-        unknown=any(
-            variable.net == 0 or variable.origin != "input" for variable in machine.variables
-        ),
+        unknown=any(variable.origin is not Origin.INPUT for variable in machine.variables),
     )
 
 
-def _planted(task: Task, folder: Path) -> Answer:
-    found = _search(task, folder)
-    return replace(found, proved=_induct(task, folder).proved)
-
-
 _STEPS = {
-    Kind.PLANTED: _planted,
     Kind.SEARCH: _search,
     Kind.CONFIRM: _confirm,
     Kind.MEASURE: _measure,
@@ -217,8 +221,14 @@ def main(argv: list[str]) -> int:
     """Read a task, write its answer."""
     task = pickle.loads(Path(argv[0]).read_bytes())  # noqa: S301  (this project wrote it)
     done = answer(task, Path())
-    Path(argv[1]).write_bytes(_ANSWER.dump_json(done))
+    _write(done, Path())
     return 0
+
+
+def _write(answer: Answer, folder: Path) -> None:
+    part = folder / f"{ANSWER}.part"
+    part.write_bytes(_ANSWER.dump_json(answer))
+    part.replace(folder / ANSWER)
 
 
 if __name__ == "__main__":
