@@ -19,9 +19,9 @@ _FEWEST_PAIRS = 2
 class Seen:
     """What random runs showed beside leaks.
 
-    `toggled` are the observed nets that were 0 and 1 after the reset; `moved` says whether any register changed
-    after the reset; `alive` whether there were runs in which all that is assumed held to the end.
-    `cycles` were compared in each of `runs` pairs.
+    `toggled` are the observed nets that were 0 and 1 after the reset; `moved` says whether any
+    register changed after it; `alive` whether there were runs in which all that is assumed held to
+    the end. `cycles` were compared in each of `runs` pairs.
     """
 
     runs: int = 0

@@ -69,7 +69,7 @@ def measure(
     """
     if question.start is None or question.done is None:
         return None
-    trial = _Trial(question, machine, seed, limit, solutions)
+    trial = _Trial(question, machine, seed, limit, solutions, deadline=deadline)
     first = trial.operations(trial.play(trial.held))
     later = trial.operations(trial.play(trial.again, fresh=False))
     counts, more = _counted(first), _counted(later)
@@ -78,9 +78,9 @@ def measure(
         counts=counts,
         later=more,
         law=law([operation for operation in first if operation.cycles is not None]),
-        depends_on=tuple(trial.causes(first, deadline)) if varies else (),
+        depends_on=tuple(trial.causes(first)) if varies else (),
         endless=sum(operation.cycles is None for operation in first),
-        limit=limit,
+        limit=trial.played,
     )
 
 
@@ -99,8 +99,12 @@ class _Trial:
         seed: int,
         limit: int,
         solutions: Sequence[Mapping[int, int]],
+        *,
+        deadline: float,
     ) -> None:
         self._question, self._machine, self._limit = question, machine, limit
+        self._deadline = deadline
+        self.played = 0  # the most cycles that operations were given
         self._lanes = lanes = Lanes(machine, 2 * _PAIRS)
         stimuli = Stimuli(question, machine, _PAIRS, seed, solutions, operation=True)
         stimuli.prepare(lanes)
@@ -148,7 +152,8 @@ class _Trial:
                 ends |= dict.fromkeys(_lanes(ended), cycle)
                 waiting &= ~ended
             lanes.clock()
-            if not waiting:
+            self.played = max(self.played, cycle)
+            if not waiting or time.monotonic() >= self._deadline:
                 break
         return ends
 
@@ -166,14 +171,14 @@ class _Trial:
             for lane in range(self._lanes.count)
         ]
 
-    def causes(self, operations: Sequence[Operation], deadline: float) -> Iterator[str]:
+    def causes(self, operations: Sequence[Operation]) -> Iterator[str]:
         """The inputs that change the cycles when each lane gets its neighbour's value of them."""
         usual = [operation.cycles for operation in operations]
         for name, literals in self._words.items():
-            if time.monotonic() >= deadline:
-                return
             turned = {lit: self._turned(self.held[lit]) for lit in literals}
             ends = self.play({**self.held, **turned})
+            if time.monotonic() >= self._deadline:
+                return
             if any(ends.get(lane) != cycles for lane, cycles in enumerate(usual)):
                 yield name
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from openforge.analysis import operators
-from openforge.analysis.cells import Bit, Cell, Graph
+from openforge.analysis.cells import Bit, Cell, Driver, Graph
 
 _RIPPLE = {"$add", "$sub", "$mul", "$neg"}  # output bit i depends on input bits 0 to i
 _PARTIAL = {"$div", "$mod", "$divfloor", "$modfloor", "$shiftx"}  # not defined for all values
@@ -91,12 +91,17 @@ class _Search:
         driver = self._graph.drivers.get(net)
         if driver is None:
             return self._unknown and net not in self._graph.input_bits and net not in self._stops
-        cell = driver.cell
-        if cell.is_memory and cell.memory_name in self._memories:
+        if driver.cell.is_memory and driver.cell.memory_name in self._memories:
             return True
-        if not self._unknown or net in self._stops:
-            return False
-        if cell.is_black_box or (cell.type in _PARTIAL and _may_be_undefined(cell)):
+        return self._unknown and net not in self._stops and self._is_unknown(driver)
+
+    @staticmethod
+    def _is_unknown(driver: Driver) -> bool:
+        """Whether what a cell drives may be anything, whatever its inputs are."""
+        cell = driver.cell
+        if cell.is_black_box or not cell.inputs:  # $anyseq and its like have no inputs
+            return True
+        if cell.type in _PARTIAL and _may_be_undefined(cell):
             return True
         return any(bit in _UNKNOWN for bit in depends(cell, driver.port, driver.position))
 

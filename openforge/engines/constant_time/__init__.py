@@ -25,6 +25,7 @@ from openforge.schema_crypto import ConstantTimeSection
 _SECTION = "verification.crypto_verification"
 _ROUNDS = (100, 400)
 _MEASURE_S = 4.0
+_DECIDING = 0.8  # of the time limit; the rest is for what makes the answer worth something
 _LIMIT = 2000  # cycles that an operation is given to end
 
 
@@ -44,7 +45,7 @@ def run(params: ConstantTimeSection, design: Design, folder: RunFolder) -> Resul
     latches, combinational loops or unsupported constructs, CheckFailedToRun when there is nothing
     to check although it is asked for, or when engines contradict each other.
     """
-    deadline = time.monotonic() + params.timeout_seconds
+    deadline = time.monotonic() + _DECIDING * params.timeout_seconds
     if params.enabled is False:
         return _skipped("switched off: constant_time.enabled is false")
     crypto = design.config.verification.crypto_verification
@@ -77,7 +78,8 @@ def _skipped(reason: str) -> Result:
 def _look(asked: Asked, params: ConstantTimeSection, found: Cascade, folder: RunFolder) -> Looked:
     """Runs of the design that show whether the question is empty, beside the self-check."""
     events.log("Looking for what would make the answer empty")
-    task = Task(Kind.MEASURE, asked.question, params.seed, _MEASURE_S, _ROUNDS, limit=_LIMIT)
+    budget = min(_MEASURE_S, params.timeout_seconds * (1 - _DECIDING))
+    task = Task(Kind.MEASURE, asked.question, params.seed, budget, _ROUNDS, limit=_LIMIT)
     proof = found.word is Word.PROVED and len(found.steps) > 1
     with ThreadPoolExecutor(2) as pool:
         measuring = pool.submit(steps.run, task, folder.work / "measure")

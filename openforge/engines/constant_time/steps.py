@@ -164,7 +164,8 @@ def _confirm(task: Task, _: Path) -> Answer:
 def _measure(task: Task, folder: Path) -> Answer:
     began = time.monotonic()
     machine = task.question.machine()
-    looked = _search(task, folder)
+    looked = _search(replace(task, budget_s=task.budget_s / 2), folder)
+    _write(looked, folder)  # in case that operations take long
     measured = latency.measure(
         task.question,
         machine,
