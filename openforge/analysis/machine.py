@@ -120,7 +120,7 @@ class _Builder:
         self._aig = Aig()
         self._machine = Machine(self._aig, {}, [], [], {})
         self._literals = self._machine.literals
-        self._pending: list[Latch] = []
+        self._pending: list[tuple[Latch, int]] = []  # with its bit position in the register
         self._ports: list[tuple[Memory, int]] = []
 
     def build(self, wanted: Iterable[Bit]) -> Machine:
@@ -128,7 +128,7 @@ class _Builder:
         self._resolve(wanted)
         while self._pending or self._ports:
             if self._pending:
-                self._finish(self._pending.pop())
+                self._finish(*self._pending.pop())
             else:
                 self._write_port(*self._ports.pop())
         self._machine.latches.sort(key=lambda latch: latch.literal)
@@ -261,7 +261,7 @@ class _Builder:
             initial = int(start) if start else None
             latch = Latch(self._aig.variable(), bit, cell, initial)
             self._machine.latches.append(latch)
-            self._pending.append(latch)
+            self._pending.append((latch, n))
             self._literals[bit] = self._aig.choose(active, values[n], latch.literal)
 
     def _asynchronous(self, cell: Cell) -> tuple[int, Word]:
@@ -284,10 +284,9 @@ class _Builder:
         literal = self._of(cell.inputs[port][0], cell)
         return literal if cell.number(f"{port}_POLARITY") else literal ^ 1
 
-    def _finish(self, latch: Latch) -> None:
+    def _finish(self, latch: Latch, position: int) -> None:
         """Resolve what a state bit becomes."""
         cell = latch.cell
-        position = cell.outputs["Q"].index(latch.net)
         controls = [p for p in ("EN", "SRST", "ARST", "ALOAD") if p in cell.inputs]
         data = cell.inputs["D"][position]
         self._resolve([data, *(cell.inputs[p][0] for p in controls)])

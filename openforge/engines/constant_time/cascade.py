@@ -123,11 +123,20 @@ class _Deciding:
                 by = "induction" if answer.calls else "two-copy product"
                 return self._end(Word.PROVED, by, flow=reached)
         induced = inducing.result()
-        if induced is None or not induced.inputs or self._left() < 1:
-            return self._end(Word.BOUNDED, "random co-simulation", flow=reached)
+        if induced is None or not induced.inputs:
+            return self._search_on(reached)
         found = self._model_check(pool, induced)
         found.flow = reached
         return found
+
+    def _search_on(self, reached: Taint) -> Cascade:
+        """What is left where the design is too large for a proof: more random runs."""
+        answer = None
+        if self._left() > 1:
+            answer = self._step(Kind.SEARCH, "longer co-simulation", self._left(), _LONGER)
+        if answer and answer.leak:
+            return self._end(Word.LEAK, "random co-simulation", answer.leak, flow=reached)
+        return self._end(Word.BOUNDED, "random co-simulation", flow=reached)
 
     def _model_check(self, pool: ThreadPoolExecutor, induced: Answer) -> Cascade:
         """Bounded search beside reachability; whoever has nothing to say makes room."""

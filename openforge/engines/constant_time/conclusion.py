@@ -15,7 +15,7 @@ from openforge.model import Finding, Level, Metric, Result, Stage, Verdict
 from openforge.schema_crypto import ConstantTimeSection, InterfaceSection
 
 if TYPE_CHECKING:
-    from openforge.engines.constant_time import Looked
+    from openforge.engines.constant_time.checking import Looked
 
 _MOST_NAMED = 8
 _MOST_LATENCIES = 6

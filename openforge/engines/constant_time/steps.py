@@ -33,7 +33,7 @@ ANSWER = "answer.json"
 _LIMITS = (process.Outcome.TIMEOUT, process.Outcome.MEMORY, process.Outcome.STOPPED)
 _MEMORY_BYTES = 1200 << 20
 _GRACE_S = 3.0
-_SHRINK_S = 5.0
+_SHRINK_S = 3.0
 
 
 class Kind(StrEnum):
@@ -102,7 +102,7 @@ def run(task: Task, folder: Path, *, stop: threading.Event | None = None) -> Ans
         [sys.executable, "-s", "-m", __name__, "task.pickle"],
         cwd=folder,
         log=folder / "step.log",
-        limits=process.Limits(timeout_s=task.budget_s + _GRACE_S, memory_bytes=_MEMORY_BYTES),
+        limits=process.Limits(timeout_s=1.5 * task.budget_s + _GRACE_S, memory_bytes=_MEMORY_BYTES),
         writable=[folder],
         stop=stop,
     )
@@ -133,9 +133,9 @@ def answer(task: Task, folder: Path) -> Answer:
         return Answer(too_large=str(error))
 
 
-def _search(task: Task, _: Path) -> Answer:
-    began = time.monotonic()
+def _search(task: Task, folder: Path) -> Answer:
     machine = task.question.machine()
+    began = time.monotonic()
     found = constraints.solutions(task.question, machine, task.seed)
     leak, seen = cosimulation.search(
         task.question,
@@ -146,32 +146,34 @@ def _search(task: Task, _: Path) -> Answer:
         solutions=found,
     )
     if leak:
+        _write(Answer(leak=leak, seen=seen), folder)  # in case that to make it small takes long
         until = time.monotonic() + _SHRINK_S
         leak = shrink.shrink(task.question, machine, leak, deadline=until)
     return Answer(leak=leak, seen=seen)
 
 
-def _confirm(task: Task, _: Path) -> Answer:
+def _confirm(task: Task, folder: Path) -> Answer:
     began = time.monotonic()
     machine = task.question.machine()
     assert task.leak is not None
     leak = shrink.confirm(task.question, machine, task.leak.runs)
     if leak:
+        _write(Answer(leak=leak), folder)
         leak = shrink.shrink(task.question, machine, leak, deadline=began + task.budget_s)
     return Answer(leak=leak)
 
 
 def _measure(task: Task, folder: Path) -> Answer:
-    began = time.monotonic()
-    machine = task.question.machine()
     looked = _search(replace(task, budget_s=task.budget_s / 2), folder)
     _write(looked, folder)  # in case that operations take long
+    machine = task.question.machine()
+    began = time.monotonic()
     measured = latency.measure(
         task.question,
         machine,
         seed=task.seed,
         limit=task.limit,
-        deadline=began + task.budget_s,
+        deadline=began + task.budget_s / 2,
         solutions=constraints.solutions(task.question, machine, task.seed),
     )
     return Answer(leak=looked.leak, seen=looked.seen, latency=measured)

@@ -1,0 +1,106 @@
+"""The check from the annotation to the result: question, answer, replay, what makes it empty."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from openforge import events, netlist
+from openforge.analysis.constraints import ContradictionError
+from openforge.analysis.cosimulation import Seen
+from openforge.analysis.latency import Latency
+from openforge.design import Design
+from openforge.engines.constant_time import cascade, conclusion, leaking, steps, vacuity
+from openforge.engines.constant_time.asking import Asked, ask
+from openforge.engines.constant_time.cascade import Cascade, Word
+from openforge.engines.constant_time.leaking import Told
+from openforge.engines.constant_time.steps import Kind, Task
+from openforge.errors import CheckFailedToRun
+from openforge.interface import Interface, effective, resolve
+from openforge.model import Result, Stage, Verdict
+from openforge.run_folder import RunFolder
+from openforge.schema_crypto import ConstantTimeSection
+
+_SECTION = "verification.crypto_verification"
+_ROUNDS = (100, 400)
+_MEASURE_S = 4.0
+_DECIDING = 0.8  # of the time limit; the rest is for what makes the answer worth something
+_LIMIT = 2000  # cycles that an operation is given to end
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What random runs of a design showed beside leaks, and how a planted leak was found."""
+
+    seen: Seen
+    latency: Latency | None
+    planted: str
+
+
+def run(params: ConstantTimeSection, design: Design, folder: RunFolder) -> Result:
+    """Whether secrets can change when something observable happens.
+
+    Raises InterfaceError for a wrong annotation, DesignError for a design with several clocks,
+    latches, combinational loops or unsupported constructs, CheckFailedToRun when there is nothing
+    to check although it is asked for, or when engines contradict each other.
+    """
+    deadline = time.monotonic() + _DECIDING * params.timeout_seconds
+    if params.enabled is False:
+        return _skipped("switched off: constant_time.enabled is false")
+    crypto = design.config.verification.crypto_verification
+    section = effective(crypto.interface, params.secrets, params.public)
+    if not section.secrets and not section.shares:
+        reason = f"no secrets are declared ({_SECTION}.interface.secrets)"
+        if params.enabled:
+            raise CheckFailedToRun(f"constant_time is enabled, but {reason}")
+        return _skipped(reason)
+    graph = netlist.graph(design, folder.work)
+    interface = resolve(design, graph, section)
+    folder.table("interface", conclusion.interface_rows(interface, section))
+    try:
+        asked = ask(design, graph, interface, folder.work, strict=params.strict)
+        found = cascade.decide(
+            asked.question, folder.work, depth=params.depth, seed=params.seed, deadline=deadline
+        )
+        looked = _look(asked, params, found, folder)
+    except ContradictionError as error:
+        return conclusion.contradictory(interface, str(error))
+    told = _tell(design, interface, asked, found, folder)
+    folder.table("steps", conclusion.step_rows(found))
+    return conclusion.conclude(params, interface, asked, found, looked=looked, told=told)
+
+
+def _skipped(reason: str) -> Result:
+    return Result(check="constant_time", stage=Stage.CRYPTO, verdict=Verdict.SKIPPED, reason=reason)
+
+
+def _look(asked: Asked, params: ConstantTimeSection, found: Cascade, folder: RunFolder) -> Looked:
+    """Runs of the design that show whether the question is empty, beside the self-check."""
+    events.log("Looking for what would make the answer empty")
+    budget = min(_MEASURE_S, params.timeout_seconds * (1 - _DECIDING))
+    task = Task(Kind.MEASURE, asked.question, params.seed, budget, _ROUNDS, limit=_LIMIT)
+    proof = found.word is Word.PROVED and len(found.steps) > 1
+    with ThreadPoolExecutor(2) as pool:
+        measuring = pool.submit(steps.run, task, folder.work / "measure")
+        said = ""
+        if params.self_check:
+            said = vacuity.require_found(asked.question, folder.work, params.seed, proof=proof)
+        measured = measuring.result()
+    seen = measured.seen if measured and measured.seen else Seen()
+    latency = measured.latency if measured else None
+    folder.table("latencies", conclusion.latency_rows(latency))
+    return Looked(seen, latency, said)
+
+
+def _tell(
+    design: Design, interface: Interface, asked: Asked, found: Cascade, folder: RunFolder
+) -> Told | None:
+    """Replay and explain a leak; for what stays open, the way by which there may be one."""
+    if found.word is Word.LEAK:
+        assert found.leak is not None
+        events.log("Replaying the leak on Verilator")
+        return leaking.tell(design, interface, asked, found.leak, folder)
+    if found.word is Word.BOUNDED and found.flow is not None:
+        return leaking.suspect(asked, found.flow, folder)
+    return None
