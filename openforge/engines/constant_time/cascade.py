@@ -117,13 +117,13 @@ class _Deciding:
         searching = pool.submit(self._step, Kind.SEARCH, "co-simulation", budget, _ROUNDS)
         for done in as_completed([inducing, searching]):
             answer = done.result()
-            if answer and answer.leak:
+            if answer.leak:
                 return self._end(Word.LEAK, "random co-simulation", answer.leak, flow=reached)
-            if answer and answer.proved:
+            if answer.proved:
                 by = "induction" if answer.calls else "two-copy product"
                 return self._end(Word.PROVED, by, flow=reached)
         induced = inducing.result()
-        if induced is None or not induced.inputs:
+        if not induced.inputs:
             return self._search_on(reached)
         found = self._model_check(pool, induced)
         found.flow = reached
@@ -142,7 +142,7 @@ class _Deciding:
         """Bounded search beside reachability; whoever has nothing to say makes room."""
         circuit = self._work / "induction" / steps.CIRCUIT
         left, depth = self._left(), 0
-        tasks: dict[Future[abc.Answer | Answer | None], str] = {
+        tasks: dict[Future[abc.Answer | Answer], str] = {
             pool.submit(self._bounded, circuit, len(induced.inputs), left): "bounded search",
             pool.submit(self._unbounded, circuit, len(induced.inputs), left): "reachability",
         }
@@ -165,14 +165,12 @@ class _Deciding:
         return self._end(Word.BOUNDED, "bounded search", depth=depth)
 
     def _judge(
-        self, name: str, answer: abc.Answer | Answer | None, induced: Answer
+        self, name: str, answer: abc.Answer | Answer, induced: Answer
     ) -> tuple[Cascade | None, int]:
         """The answer that a step's word is, and the cycles that it found clean."""
         if isinstance(answer, Answer):
             leak = answer.leak
             return (self._end(Word.LEAK, name, leak) if leak else None), 0
-        if answer is None:
-            return None, 0
         if answer.word is abc.Word.NEVER:
             return self._end(Word.PROVED, name), 0
         if answer.word is abc.Word.REACHED:
@@ -201,9 +199,9 @@ class _Deciding:
             leak=Leak(runs, 0, answer.cycles),
         )
         confirmed = steps.run(task, self._work / f"confirm-{name.replace(' ', '-')}")
-        leak = confirmed.leak if confirmed else None
+        leak = confirmed.leak
         exact = not (induced.open_memory or induced.unknown or self._question.held)
-        if leak is None and exact and confirmed is not None:
+        if leak is None and exact and not confirmed.ended:
             raise CheckFailedToRun(
                 f"internal contradiction: the counterexample of the {name} is no leak when it is "
                 "simulated"
@@ -212,22 +210,12 @@ class _Deciding:
         self._note(f"simulation of what the {name} found", said, began)
         return leak
 
-    def _step(
-        self, kind: Kind, name: str, budget_s: float, rounds: tuple[int, ...] = ()
-    ) -> Answer | None:
+    def _step(self, kind: Kind, name: str, budget_s: float, rounds: tuple[int, ...] = ()) -> Answer:
         began = time.monotonic()
         events.log(f"{name.capitalize()}")
         task = Task(kind, self._question, self._seed, budget_s, rounds)
         answer = steps.run(task, self._work / name.replace(" ", "-"), stop=self._stop)
-        if answer is None:
-            said = "stopped" if self._stop.is_set() else "out of time or memory"
-        elif answer.too_large:
-            said = answer.too_large
-        elif answer.seen:
-            said = "leak" if answer.leak else "none found"
-        else:
-            said = "proved" if answer.proved else "open"
-        self._note(name, said, began, _details(answer))
+        self._note(name, _said(answer), began, _details(answer))
         return answer
 
     def _bounded(self, circuit: Path, inputs: int, timeout_s: float) -> abc.Answer:
@@ -276,9 +264,17 @@ class _Deciding:
         return Cascade(word, by, self._steps, leak, depth, flow)
 
 
-def _details(answer: Answer | None) -> str:
-    if answer is None:
-        return ""
+def _said(answer: Answer) -> str:
+    if answer.leak:
+        return "leak"
+    if answer.proved:
+        return "proved"
+    return answer.ended or answer.too_large or ("none found" if answer.seen else "open")
+
+
+def _details(answer: Answer) -> str:
     if answer.seen:
         return f"{answer.seen.runs} pairs of runs, up to {answer.seen.cycles} cycles"
-    return f"{answer.equal} of {answer.registers} register bits stay equal"
+    if answer.registers:
+        return f"{answer.equal} of {answer.registers} register bits stay equal"
+    return ""

@@ -87,8 +87,8 @@ def _look(asked: Asked, params: ConstantTimeSection, found: Cascade, folder: Run
         if params.self_check:
             said = vacuity.require_found(asked.question, folder.work, params.seed, proof=proof)
         measured = measuring.result()
-    seen = measured.seen if measured and measured.seen else Seen()
-    latency = measured.latency if measured else None
+    seen = measured.seen or Seen()
+    latency = measured.latency
     folder.table("latencies", conclusion.latency_rows(latency))
     return Looked(seen, latency, said)
 

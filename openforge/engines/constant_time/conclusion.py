@@ -68,7 +68,7 @@ def _verdict(
 ) -> tuple[Verdict, str]:
     if found.word is Word.LEAK:
         assert told is not None and told.explanation is not None
-        return Verdict.FAILED, told.explanation.sentence()
+        return Verdict.FAILED, told.explanation.sentence(len(told.differing))
     if found.word is Word.PROVED and not empty:
         return Verdict.PASSED, ""
     if found.word is Word.PROVED:
@@ -182,8 +182,8 @@ def _findings(found: Cascade, told: Told | None, empty: list[str]) -> Iterator[F
         yield Finding(
             rule="timing-leak",
             level=Level.ERROR,
-            message=f"{told.explanation.sentence()}. Secret bits that differ: {names}. Observables "
-            f"that differ: {', '.join(told.violated)}. Replayed on Verilator",
+            message=f"{told.explanation.sentence(len(told.differing))}. Secret bits that differ: "
+            f"{names}. Observables that differ: {', '.join(told.violated)}. Replayed on Verilator",
             location=decision.location,
             tool=found.by,
             evidence=tuple(f"artifacts/{name}" for name in (*WAVES, STIMULI)),

@@ -50,10 +50,11 @@ class Explanation(Record):
     decision: Station | None
     diverging: Station | None
 
-    def sentence(self) -> str:
-        """What happens, for a finding."""
+    def sentence(self, differing: int) -> str:
+        """What happens, for a finding; `differing` is the number of secret bits that differ."""
         secret, seen = self.stations[0], self.stations[-1]
-        text = f"{seen.signal} differs in cycle {seen.cycle} when only {secret.signal} differs"
+        only = f"only {secret.signal} differs" if differing == 1 else f"{secret.signal} differs"
+        text = f"{seen.signal} differs in cycle {seen.cycle} when {only}"
         if self.decision:
             place = f" at {self.decision.location}" if self.decision.location else ""
             text += f": it decides{place} in cycle {self.decision.cycle}"

@@ -30,7 +30,11 @@ from openforge.tools import process
 
 CIRCUIT = "circuit.aig"
 ANSWER = "answer.json"
-_LIMITS = (process.Outcome.TIMEOUT, process.Outcome.MEMORY, process.Outcome.STOPPED)
+_LIMITS = {
+    process.Outcome.TIMEOUT: "out of time",
+    process.Outcome.MEMORY: "out of memory",
+    process.Outcome.STOPPED: "stopped",
+}
 _MEMORY_BYTES = 1200 << 20
 _GRACE_S = 3.0
 _SHRINK_S = 3.0
@@ -65,7 +69,8 @@ class Answer:
     `proved` with `calls` and `equal` (numbers of registers that stay equal, of `registers`) is of
     INDUCT, as are `gates` of its circuit and `inputs`, the names of its inputs. `open_memory` and
     `unknown` say that the circuit leaves contents of memories, or x, open. `contradiction`,
-    `unsupported` (with `src`) and `too_large` say why there is nothing else.
+    `unsupported` (with `src`) and `too_large` say why there is nothing else; `ended` is the limit
+    that ended the step.
     """
 
     leak: Leak | None = None
@@ -83,17 +88,17 @@ class Answer:
     unsupported: str = ""
     src: str = ""
     too_large: str = ""
+    ended: str = ""
 
 
 _ANSWER = TypeAdapter(Answer)
 
 
-def run(task: Task, folder: Path, *, stop: threading.Event | None = None) -> Answer | None:
-    """The answer of a step that runs in the sandbox, in the new `folder`; None: out of time.
+def run(task: Task, folder: Path, *, stop: threading.Event | None = None) -> Answer:
+    """The answer of a step that runs in the sandbox, in the new `folder`.
 
-    Also None when it is stopped or has used up its memory, unless it has left an answer that says
-    less before. Raises DesignError for a design of which
-    no machine of bits can be made, ContradictionError, ToolError when the step fails.
+    Of a step that was ended it is what it has left until then, or nothing. Raises DesignError for
+    a design of which no machine of bits can be made, ContradictionError, ToolError when it fails.
     """
     folder.mkdir(parents=True)
     task = replace(task, question=task.question.reduced())
@@ -106,9 +111,10 @@ def run(task: Task, folder: Path, *, stop: threading.Event | None = None) -> Ans
         writable=[folder],
         stop=stop,
     )
-    if ended.outcome in _LIMITS and not (folder / ANSWER).is_file():
-        return None
-    if ended.outcome not in _LIMITS:
+    limit = _LIMITS.get(ended.outcome, "")
+    if limit and not (folder / ANSWER).is_file():
+        return Answer(ended=limit)
+    if not limit:
         ended.expect(f"the step '{task.kind}' of the check constant_time")
     try:
         answer = _ANSWER.validate_json((folder / ANSWER).read_bytes())
@@ -118,7 +124,7 @@ def run(task: Task, folder: Path, *, stop: threading.Event | None = None) -> Ans
         raise DesignError(f"{answer.src or 'design'}: {answer.unsupported}")
     if answer.contradiction:
         raise ContradictionError(answer.contradiction)
-    return answer
+    return replace(answer, ended=limit)
 
 
 def answer(task: Task, folder: Path) -> Answer:

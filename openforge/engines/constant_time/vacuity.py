@@ -51,13 +51,13 @@ def require_found(question: Question, work: Path, seed: int, *, proof: bool) -> 
         raise CheckFailedToRun("self-check: word-level taint does not see a leak that was planted")
     task = Task(Kind.SEARCH, trial, seed, _PLANTED_S, _PLANTED_ROUNDS)
     answer = steps.run(task, work / "planted-leak")
-    if answer is None:
-        raise CheckFailedToRun("self-check: the search for a planted leak ran out of time")
+    if answer.ended and answer.leak is None:
+        raise CheckFailedToRun(f"self-check: the search for a planted leak was {answer.ended}")
     if answer.leak is None:
         raise CheckFailedToRun("self-check: co-simulation does not find a leak that was planted")
     if proof:
         task = Task(Kind.INDUCT, trial, seed, _PLANTED_S)
         answer = steps.run(task, work / "planted-proof")
-        if answer and answer.proved:
+        if answer.proved:
             raise CheckFailedToRun("self-check: induction proves a design with a planted leak")
     return f"a leak planted in the design was found ({time.monotonic() - began:.1f} s)"
