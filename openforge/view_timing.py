@@ -63,4 +63,4 @@ def _histogram(found: Rows) -> str:
         {row["cycles"]: row["operations"] for row in found if row["after_reset"] is first}
         for first in (True, False)
     )
-    return plots_timing.histogram(counts, later) if len(counts) + len(later) > 1 else ""
+    return plots_timing.histogram(counts, later) if len({*counts, *later}) > 1 else ""

@@ -447,6 +447,7 @@ TWO_CLOCKS = (
         (FIXED, {**INTERFACE, "observables": ["bussy"]}, ConfigError, "busy"),
         (FIXED, {**INTERFACE, "assume": ["data + "]}, DesignError, "no Verilog"),
         (FIXED, {**INTERFACE, "assume": ["key != 0"]}, ConfigError, "secret"),
+        (EARLY, {**INTERFACE, "assume": ["public(busy)"]}, DesignError, "what is to be shown"),
         (LATCH, INTERFACE, DesignError, "latch"),
         (COMB_LOOP, {**INTERFACE, "observables": ["busy"]}, DesignError, "combinational loop"),
         (TWO_CLOCKS, INTERFACE, DesignError, "clock"),
@@ -503,3 +504,29 @@ def test_a_leak_that_does_not_replay_is_an_error(check, monkeypatch):
     monkeypatch.setattr(verilator_replay.Replayer, "run", same)
     with pytest.raises(CheckFailedToRun, match="internal contradiction"):
         check(body(EARLY))
+
+
+def test_strict_does_not_believe_memories_without_contents(check):
+    """A table that nothing loads decides about the timing."""
+    text = """  logic [3:0] count; logic fast_q [4]; logic fast;
+  assign busy = count != 0; assign fast = fast_q[data[1:0]];
+  always_ff @(posedge clk) if (data[7]) fast_q[data[3:2]] <= data[4];
+  always_ff @(posedge clk or negedge rst_n)
+    if (!rst_n) begin count <= 0; done <= 0; q <= 0; end
+    else begin
+      done <= count == 1;
+      if (busy) begin count <= count - 1; q <= q ^ key; end
+      else if (start) count <= fast ? 3 : 5;
+    end
+"""
+    result, _ = check(body(text), strict=True)
+    assert result.verdict is not Verdict.PASSED
+
+
+def test_a_public_signal_inside_stops_the_flow(check):
+    """`mode` is computed from the key, but the user says that it is the same in both copies."""
+    loop = LOOP.replace("logic [7:0] k;", "logic [7:0] k; logic mode; assign mode = k[7] & k[6];")
+    loop = loop.replace("STOP", "count == 1 || mode")
+    result, _ = check(body(loop), {**INTERFACE, "assume": ["public(mode)"]})
+    assert result.verdict is Verdict.PASSED
+    assert "assumed in every cycle: public(mode)" in result.assumptions

@@ -48,10 +48,7 @@ def ask(
     names = Names(design, graph)
     declassified = [_signal(graph, entry.bits) for entry in interface.declassify]
     inferred = any(entry.field == "observables" for entry in interface.inferred)
-    equal = [
-        *declassified,
-        *(_signal(graph, names.find(x)) for x in assumptions.publics(interface)),
-    ]
+    public = [_signal(graph, names.find(x)) for x in assumptions.publics(interface)]
     open_ = {net for signal in declassified for net in signal.nets}
     seen = [_signal(graph, bits) for bits in interface.observables]
     if inferred:  # an output that is tied to a constant is no choice of the user's
@@ -66,6 +63,8 @@ def ask(
             "nothing is left to observe: every observable is a constant or declassified; name "
             "others in verification.crypto_verification.interface.observables"
         )
+    _refuse_assumed(public, observed)
+    equal = [*declassified, *public]
     secrets = tuple(_signal(graph, bits) for bits in interface.secrets)
     assumed = assumptions.add(graph, interface, work)
     shared = tuple(dict.fromkeys(net for signal in equal for net in signal.nets))
@@ -128,6 +127,17 @@ def _reset(graph: Graph, interface: Interface) -> ResetSequence | None:
     net = graph.signals[line.signal].bits[0]
     assert isinstance(net, int)  # an input
     return ResetSequence(net, 0 if line.active_low else 1, line.cycles)
+
+
+def _refuse_assumed(public: Iterable[Signal], observed: Iterable[Signal]) -> None:
+    """Raises DesignError when what is to be shown, that something is equal, is assumed."""
+    for signal in observed:
+        for other in public:
+            if not set(signal.nets).isdisjoint(other.nets):
+                raise DesignError(
+                    f"interface.assume: public({other.bits.text}) assumes what is to be shown of "
+                    f"the observable {signal.bits.text}; declassify it if it may differ"
+                )
 
 
 def _refuse_wires(graph: Graph, secrets: Iterable[Signal]) -> None:

@@ -73,8 +73,13 @@ def decide(question: Question, work: Path, *, depth: int, seed: int, deadline: f
 
 def flow(question: Question) -> Taint:
     """The observed nets that may differ between the copies, by structure alone."""
-    sources = [*question.secret, *question.held]
+    sources, memories = [*question.secret, *question.held], set(question.memories)
     if question.strict:
+        memories |= {
+            name
+            for name, cell in question.graph.memories.items()
+            if set(cell.params["INIT"]) - {"0", "1"}
+        }
         sources += [
             bit
             for cell in question.graph.registers
@@ -85,7 +90,7 @@ def flow(question: Question) -> Taint:
         question.graph,
         question.observed,
         sources,
-        memories=question.memories,
+        memories=memories,
         stops=question.shared,
     )
 
