@@ -78,6 +78,8 @@ def _run(
     circuit: Path, script: str, name: str, timeout_s: float, stop: threading.Event | None
 ) -> str:
     log = circuit.with_suffix(f".{name}.log")
+    for old in (log, circuit.with_suffix(".small.aig"), circuit.with_suffix(f".{name}.cex")):
+        old.unlink(missing_ok=True)  # what another run has left says nothing of this one
     ended = process.run(
         [program("abc"), "-c", script],
         cwd=circuit.parent,
