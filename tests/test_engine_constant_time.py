@@ -548,3 +548,23 @@ def test_a_public_signal_inside_stops_the_flow(check):
     result, _ = check(body(loop), {**INTERFACE, "assume": ["public(mode)"]})
     assert result.verdict is Verdict.PASSED
     assert "assumed in every cycle: public(mode)" in result.assumptions
+
+
+def test_a_rare_word_of_a_memory_is_met(check):
+    """One word of 2**24, loaded over a public port, takes longer: stimuli have what is compared."""
+    head = HEAD.replace("input logic [7:0] key, data", "input logic [23:0] data, input [7:0] key")
+    text = """  logic [23:0] words_q [16]; logic [23:0] word; logic [1:0] wait_q; logic [3:0] at;
+  assign word = words_q[at]; assign busy = wait_q != 0; assign q = word[7:0];
+  always_ff @(posedge clk) if (key[7]) words_q[data[3:0]] <= data;
+  always_ff @(posedge clk or negedge rst_n)
+    if (!rst_n) begin at <= 0; wait_q <= 0; done <= 0; end
+    else begin
+      done <= wait_q == 1;
+      if (busy) wait_q <= wait_q - (word == 24'h5a3c61 && wait_q == 3 ? 0 : 1);
+      else if (start) begin at <= key[3:0]; wait_q <= 3; end
+    end
+"""
+    interface = {**INTERFACE, "secrets": ["key[3:0]"]}
+    result, _ = check(body(text, head), interface, replay=False)
+    assert result.verdict is Verdict.FAILED
+    assert "random co-simulation" in result.bounds[0]

@@ -2,7 +2,7 @@
 
 A leak may need a pulse and then silence, an operand that is zero, or two that are equal. Each pair
 of lanes therefore draws for each port how it behaves, and values are more often special than
-uniform draws would make them.
+uniform draws would make them: zeros, ones, equal operands, what the design compares with.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from openforge.analysis.lanes import Lanes, Words, word_row
 from openforge.analysis.machine import Machine, Origin
+from openforge.analysis.patterns import mined
 from openforge.analysis.two_safety import Question, Run
 
 _POOL_BITS = 4096
@@ -70,6 +71,7 @@ class Stimuli:
         self._random = random.Random(seed)  # noqa: S311  (stimuli, not keys)
         self._pool = [self._random.getrandbits(_POOL_BITS) for _ in range(pairs)]
         self._solutions = solutions
+        self._patterns = mined(question.graph)
         bound = set().union(*solutions) if solutions else set()
         free = {v.net: v.literal for v in machine.variables if v.origin is Origin.INPUT}
         fixed = {*question.constants, *bound}
@@ -101,9 +103,9 @@ class Stimuli:
                 given[port.literals[0]] = self._both(self._control_value(port.nets[0], cycle))
             else:
                 data = self._data[port.nets[0]]
-                for literal, bits in zip(port.literals, data.bits, strict=True):
-                    fresh = self._bits() & ~data.held
-                    given[literal] = self._both((bits & data.held) | fresh)
+                fresh = self._fresh(len(port.nets))
+                for literal, bits, new in zip(port.literals, data.bits, fresh, strict=True):
+                    given[literal] = self._both((bits & data.held) | (new & ~data.held))
         for port in self._secret:
             for literal, value in zip(port.literals, self._secret_bits(port), strict=True):
                 given[literal] = value
@@ -221,12 +223,24 @@ class Stimuli:
 
     def _secret_bits(self, port: Port) -> list[int]:
         first, second = self._differing[port.nets[0]]
-        fresh = ~first.held & self._every
+        held, fresh = first.held, ~first.held & self._every
+        new = zip(self._fresh(len(port.nets)), self._fresh(len(port.nets)), strict=True)
         return [
-            ((a & first.held) | (self._bits() & fresh))
-            | ((b & first.held) | (self._bits() & fresh)) << self._pairs
-            for a, b in zip(first.bits, second.bits, strict=True)
+            ((a & held) | (x & fresh)) | ((b & held) | (y & fresh)) << self._pairs
+            for a, b, (x, y) in zip(first.bits, second.bits, new, strict=True)
         ]
+
+    def _fresh(self, width: int) -> list[int]:
+        """New values, one integer a bit: uniform, but in some lanes as the design compares with."""
+        bits = [self._bits() for _ in range(width)]
+        if not self._patterns:
+            return bits
+        wanted, lanes = self._random.choice(self._patterns), self._bits() & self._bits()
+        for position in range(min(width, wanted.mask.bit_length())):
+            if wanted.mask >> position & 1:
+                ones = lanes if wanted.value >> position & 1 else 0
+                bits[position] = bits[position] & ~lanes | ones
+        return bits
 
     def _special(self, lane: int, width: int) -> int:
         draw = self._random
@@ -240,10 +254,12 @@ class Stimuli:
                 return 1 << draw.randrange(width)
             case 3:
                 return uniform >> draw.randrange(width)
-            case 4 | 5 | 6:  # the same for every port of the lane
-                return self._pool[lane] & ((1 << width) - 1)
-            case _:
-                return uniform
+            case 4 | 5:  # the same for every port of the lane
+                uniform = self._pool[lane] & ((1 << width) - 1)
+            case 6 | 7 if self._patterns:  # as the design compares with
+                wanted = draw.choice(self._patterns)
+                uniform = (uniform & ~wanted.mask | wanted.value) & ((1 << width) - 1)
+        return uniform
 
     def _other(self, lane: int, width: int, value: int) -> int:
         match self._random.randrange(6):
