@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from openforge.model import Level, Result
+from openforge.model import Level, Result, Stage
 from openforge.record import CheckRecord, JobRecord
 
 _MARKS = {
@@ -103,7 +103,10 @@ def _says(check: CheckRecord) -> str:
         return check.error
     if check.result.reason:
         return check.result.reason
-    return ", ".join(_fact(name, value) for name, value in check.result.summary.items())
+    facts = [_fact(name, value) for name, value in check.result.summary.items()]
+    if check.stage is Stage.CRYPTO:  # how far a verdict goes is most of what it says
+        facts += check.result.bounds[:1]
+    return ", ".join(facts)
 
 
 def _fact(name: str, value: object) -> str:

@@ -62,13 +62,15 @@ class Source(Record):
 class Port(Record):
     """A port of the top module; `width` in bits.
 
-    `one_range` says that an index names a bit, not an element of several bits.
+    `one_range` says that an index names a bit, not an element of several bits; `signed` that it is
+    a signed number in expressions.
     """
 
     name: str
     direction: Direction
     width: int
     one_range: bool = True
+    signed: bool = False
     location: Location | None = None
 
 

@@ -93,7 +93,7 @@ class Names:
     def atoms(self, bits: Bits) -> frozenset[Atom]:
         """What `bits` consist of; constants are left out."""
         if bits.kind is Kind.MEMORY:
-            words = bits.positions or _addresses(self.graph.memories[bits.name])
+            words = bits.positions or self.graph.memories[bits.name].addresses
             return frozenset((bits.name, word) for word in words)
         vector = self.graph.signals[bits.name].bits
         return frozenset(vector[n] for n in bits.positions if isinstance(vector[n], int))
@@ -103,7 +103,7 @@ class Names:
         if bits.kind is not Kind.MEMORY:
             return len(bits.positions)
         memory = self.graph.memories[bits.name]
-        return len(bits.positions or _addresses(memory)) * memory.number("WIDTH")
+        return len(bits.positions or memory.addresses) * memory.number("WIDTH")
 
     def inputs_in(self, bits: Bits) -> bool:
         """Whether some of the bits of what is no port are an input port's."""
@@ -200,7 +200,7 @@ def _positions(vector: Vector, left: int, right: int) -> range:
 
 
 def _words(memory: Cell, left: int, right: int) -> tuple[int, ...]:
-    addresses = _addresses(memory)
+    addresses = memory.addresses
     low, high = sorted((left, right))
     if low not in addresses or high not in addresses:
         raise NotThere(
@@ -208,10 +208,3 @@ def _words(memory: Cell, left: int, right: int) -> tuple[int, ...]:
             f"[{addresses[0]}:{addresses[-1]}]"
         )
     return tuple(range(low, high + 1))
-
-
-def _addresses(memory: Cell) -> range:
-    offset = memory.number("OFFSET")
-    if offset >= 1 << 31:  # it is a signed number of 32 bits
-        offset -= 1 << 32
-    return range(offset, offset + memory.number("SIZE"))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WAVE_IN = 0.5
-_BEFORE, _AFTER = 12, 12  # cycles around a leak
+_BEFORE, _AFTER = 12, 12  # cycles around what is shown
 _LONGEST_VALUE = 9
 _STATION_IN = 0.34
 
@@ -33,32 +33,33 @@ class Wave:
         return {*self.first, *self.second} <= {"0", "1"}
 
 
-def waves(shown: Sequence[Wave], leak: int) -> str:
-    """Both runs of each signal, one above the other, around cycle `leak`; differences are shaded.
+def waves(shown: Sequence[Wave], cycle: int, what: str) -> str:
+    """Both runs of each signal, one above the other, around `cycle`; differences are shaded.
 
-    The first run is blue and on top, the second orange and below.
+    The first run is blue and on top, the second orange and below; `what` happens in `cycle`.
     """
-    start = max(0, leak - _BEFORE)
-    end = min(len(shown[0].first), leak + _AFTER + 1)
+    start = max(0, cycle - _BEFORE)
+    end = min(len(shown[0].first), cycle + _AFTER + 1)
 
     def draw(axes: Axes) -> None:
         for row, wave in enumerate(shown):
-            for cycle in range(start, end):
-                if wave.first[cycle] != wave.second[cycle]:
-                    axes.barh(row, 1, left=cycle, height=0.9, color=LIGHT.faint)
+            for here in range(start, end):
+                if wave.first[here] != wave.second[here]:
+                    axes.barh(row, 1, left=here, height=0.9, color=LIGHT.faint)
             lanes = ((wave.first, LIGHT.good, row - 0.24), (wave.second, LIGHT.bad, row + 0.24))
             for values, colour, middle in lanes:
                 draw_one = _line if wave.one_bit else _bus
                 draw_one(axes, values[start:end], start, middle, colour)
         rows(axes, [wave.name for wave in shown])
-        axes.axvline(leak, color=LIGHT.text, lw=1.0, ls=":")
+        axes.axvline(cycle, color=LIGHT.text, lw=1.0, ls=":")
         axes.set_xlim(start, end)
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel(
-            f"cycle; above: copy a, below: copy b; the leak is in cycle {leak}", color=LIGHT.dim
+            f"cycle; above: copy a, below: copy b; {what} in cycle {cycle}", color=LIGHT.dim
         )
 
     names = ", ".join(wave.name for wave in shown)
-    label = f"Waveforms of both copies around cycle {leak}: {names}"
+    label = f"Waveforms of both copies around cycle {cycle}: {names}"
     return picture(draw, height_in=0.6 + _WAVE_IN * len(shown), label=label)
 
 
@@ -139,6 +140,7 @@ def histogram(counts: Mapping[int, int], later: Mapping[int, int]) -> str:
             axes.axhline(0, color=LIGHT.dim, lw=0.8)
         low, high = min({*counts, *later}), max({*counts, *later})
         axes.set_xlim(low - 2, high + 2)
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel(
             "cycles from start to done; up: first operations after a reset, down: later ones",
             color=LIGHT.dim,

@@ -10,6 +10,7 @@ from openforge.record import CheckRecord
 from openforge.view_rows import Rows, rows
 
 _MOST_WAVES = 10
+_FAR = 8  # cycles from a decision to its leak that one picture does not show well
 _MOST_STATIONS = 40
 
 
@@ -25,7 +26,7 @@ def timing(record: CheckRecord) -> dict[str, Any]:
         "steps": rows(record, "steps"),
         "flow": flow,
         "path": plots_timing.path([_station(row) for row in flow]) if _fits(flow) else "",
-        "waves": _waves(waves, _leak_cycle(record)),
+        "waves": _waves(waves, _leak_cycle(record), _decision_cycle(flow)),
         "latencies": latencies,
         "histogram": _histogram(latencies),
     }
@@ -46,7 +47,12 @@ def _leak_cycle(record: CheckRecord) -> int | None:
     return next((int(m.value) for m in metrics if m.name == "leak_cycle"), None)
 
 
-def _waves(found: Rows, leak: int | None) -> str:
+def _decision_cycle(flow: Rows) -> int | None:
+    return next((row["cycle"] for row in flow if row["role"] == "decision"), None)
+
+
+def _waves(found: Rows, leak: int | None, decision: int | None) -> str:
+    """The cycles around the leak, and before them those around the decision if it is earlier."""
     if not found or leak is None:
         return ""
     values: dict[str, dict[str, list[str]]] = {}
@@ -55,7 +61,13 @@ def _waves(found: Rows, leak: int | None) -> str:
     shown = [
         Wave(name, copies["a"], copies["b"]) for name, copies in values.items() if len(copies) == 2
     ]
-    return plots_timing.waves(shown[:_MOST_WAVES], leak) if shown else ""
+    shown = shown[:_MOST_WAVES]
+    pictures = []
+    if shown and decision is not None and leak - decision > _FAR:
+        pictures.append(plots_timing.waves(shown, decision, "the secret decides"))
+    if shown:
+        pictures.append(plots_timing.waves(shown, leak, "the leak is"))
+    return "".join(pictures)
 
 
 def _histogram(found: Rows) -> str:

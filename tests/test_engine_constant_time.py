@@ -93,7 +93,7 @@ def test_a_fixed_loop_is_proved_for_all_time(check):
     result, folder = check(body(FIXED), self_check=True)
     assert result.verdict is Verdict.PASSED
     assert result.summary == {"violations": 0}
-    assert "all cycles, all inputs and all secrets; proved by word-level taint" in result.bounds
+    assert "all cycles, all inputs, all secrets; proved by word-level taint" in result.bounds
     assert any("a leak planted in the design was found" in text for text in result.bounds)
     assert any("start to done, in cycles: 9" in text for text in result.bounds)
     assert {row["cycles"] for row in rows(folder, "latencies")} == {9}
@@ -541,13 +541,127 @@ def test_strict_does_not_believe_memories_without_contents(check):
     assert result.verdict is not Verdict.PASSED
 
 
-def test_a_public_signal_inside_stops_the_flow(check):
-    """`mode` is computed from the key, but the user says that it is the same in both copies."""
-    loop = LOOP.replace("logic [7:0] k;", "logic [7:0] k; logic mode; assign mode = k[7] & k[6];")
+@pytest.mark.parametrize(
+    ("mode", "says"), [("assign mode = key[7] & key[6];", ""), ("assign mode = k[7];", "speaks of")]
+)
+def test_a_public_signal_is_about_what_the_design_is_given(check, mode, says):
+    """Logic of inputs can be public by assumption; what the design keeps cannot."""
+    loop = LOOP.replace("logic [7:0] k;", f"logic [7:0] k; logic mode; {mode}")
     loop = loop.replace("STOP", "count == 1 || mode")
-    result, _ = check(body(loop), {**INTERFACE, "assume": ["public(mode)"]})
+    interface = {**INTERFACE, "assume": ["public(mode)"]}
+    if says:
+        with pytest.raises(DesignError, match=says):
+            check(body(loop), interface)
+        return
+    result, _ = check(body(loop), interface)
     assert result.verdict is Verdict.PASSED
     assert "assumed in every cycle: public(mode)" in result.assumptions
+    assert "all inputs that the assumptions allow" in result.bounds[0]
+
+
+@pytest.mark.parametrize(
+    ("assume", "verdict"),
+    [("data < 10", "failed"), ("data >= 0", "passed"), ("data < 0", "failed")],
+)
+def test_a_signed_input_is_signed_in_an_assumption(check, assume, verdict):
+    """A leak for negative operands only."""
+    head = HEAD.replace("[7:0] key, data", "[7:0] key, input logic signed [7:0] data")
+    loop = LOOP.replace("STOP", "count == 1 || (data < 0 && k[0])")
+    result, _ = check(body(loop, head), {**INTERFACE, "assume": [assume]}, replay=False)
+    assert result.verdict.value == verdict
+
+
+@pytest.mark.parametrize("self_check", [True, False])
+def test_a_secret_that_is_declassified_altogether_is_no_proof(check, self_check):
+    """Nothing is left that could differ."""
+    head = HEAD.replace("output logic busy", "output logic [7:0] shown, output logic busy")
+    text = FIXED + "  assign shown = key;\n"
+    declared = {**INTERFACE, "declassify": [{"signal": "shown", "reason": "why not"}]}
+    result, _ = check(body(text, head), declared, self_check=self_check)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "every bit of the secret key is declassified" in result.reason
+
+
+def test_a_secret_bit_that_is_declassified_leaves_the_others(check):
+    """The self-check plants a leak that the other bits show."""
+    head = HEAD.replace("output logic busy", "output logic shown, busy")
+    text = FIXED + "  assign shown = ~key[0];\n"
+    declared = {**INTERFACE, "declassify": [{"signal": "shown", "reason": "its parity is public"}]}
+    result, _ = check(body(text, head), declared, self_check=True)
+    assert result.verdict is Verdict.PASSED
+
+
+def test_one_bit_that_is_declassified_inverted_leaves_nothing(check):
+    """The only secret bit is known to everybody."""
+    head = HEAD.replace("output logic busy", "output logic shown, busy")
+    text = FIXED.replace("k <= key", "k <= {8{key[0]}}") + "  assign shown = ~key[0];\n"
+    declared = {
+        **INTERFACE,
+        "secrets": ["key[0]"],
+        "declassify": [{"signal": "shown", "reason": "why not"}],
+    }
+    result, _ = check(body(text, head), declared, self_check=True)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "leaves nothing to compare" in result.reason
+
+
+LONG = DEEP.replace("count == 1 || (count == 5 && k)", "count == 1").replace("300", "LENGTH")
+LONG = LONG.replace("assign q = 0;", "assign q = {7'b0, k};")
+
+
+@pytest.mark.parametrize("length", ["900", "1023"])
+def test_a_long_operation_is_proved_and_its_end_is_seen(check, length):
+    """`done` comes after a thousand cycles: longer than random runs, not than operations."""
+    result, _ = check(body(LONG.replace("LENGTH", length)))
+    assert result.verdict is Verdict.PASSED
+    assert any(f"in cycles: {int(length) + 1}" in bound for bound in result.bounds)
+
+
+def test_a_rare_event_is_known_to_be_possible(check):
+    """An error output that one operand of 2**24 raises: no random run shows it, the search does."""
+    head = HEAD.replace("[7:0] key, data", "[7:0] key, input logic [23:0] data").replace(
+        "output logic busy", "output logic err, busy"
+    )
+    text = FIXED.replace("q <= data", "q <= data[7:0]")
+    text += "  always_ff @(posedge clk) err <= rst_n && (data ^ (data >> 5)) == 24'h5a3c69;\n"
+    result, _ = check(body(text, head), {**INTERFACE, "observables": ["busy", "err"]})
+    assert result.verdict is Verdict.PASSED
+    assert not any("not seen to change" in bound for bound in result.bounds)
+
+
+def test_a_proof_that_random_runs_refute_is_an_error(check, monkeypatch):
+    """Engines that contradict each other have no verdict."""
+    from openforge.analysis import taint
+
+    monkeypatch.setattr(taint, "flow", lambda *_, **__: taint.Taint({}, frozenset()))
+    with pytest.raises(CheckFailedToRun, match="internal contradiction: word-level taint"):
+        check(body(EARLY))
+
+
+def test_memories_with_negative_addresses_are_read_and_replayed(check):
+    """A secret table declared as [-2:1]; one of its words decides."""
+    text = """  logic [7:0] words_q [-2:1]; logic [2:0] count; logic signed [1:0] at;
+  logic [7:0] word; assign word = words_q[at]; assign at = count[1:0];
+  assign busy = count != 0;
+  always_ff @(posedge clk) if (data[7]) words_q[$signed(data[1:0])] <= key;
+  always_ff @(posedge clk or negedge rst_n)
+    if (!rst_n) begin count <= 0; done <= 0; q <= 0; end
+    else begin
+      done <= count == 1 || (busy && word[3]);
+      if (busy) begin count <= word[3] ? 0 : count - 1; q <= q ^ word; end
+      else if (start) count <= 7;
+    end
+"""
+    result, _ = check(body(text), {**INTERFACE, "secrets": ["words_q"]}, self_check=True)
+    assert result.verdict is Verdict.FAILED
+
+
+def test_outputs_that_were_taken_for_data_are_told(check):
+    """Nobody said what is observed: what was left out by its name is a note."""
+    result, _ = check(body(FIXED), {"secrets": ["key"]})
+    assert result.verdict is Verdict.PASSED
+    (note,) = [f.message for f in result.findings if f.rule == "not-observed"]
+    assert note.startswith("taken for data, and not compared: q")
 
 
 def test_a_rare_word_of_a_memory_is_met(check):

@@ -79,6 +79,17 @@ class Aig:
         """The exclusive or of `literals`, as a balanced tree."""
         return self._tree(self.differ, list(literals), FALSE)
 
+    def cone(self, roots: Iterable[int]) -> set[int]:
+        """The nodes on which the literals `roots` depend, theirs among them."""
+        nodes: set[int] = set()
+        stack = [literal >> 1 for literal in roots]
+        while stack:
+            node = stack.pop()
+            if node not in nodes:
+                nodes.add(node)
+                stack += [literal >> 1 for literal in self.fanins[node] or ()]
+        return nodes
+
     @staticmethod
     def _tree(join: Callable[[int, int], int], literals: Word, empty: int) -> int:
         while len(literals) > 1:

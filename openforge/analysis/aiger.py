@@ -144,7 +144,7 @@ class _Maker:
     def _written(self, bad: int) -> Circuit:
         """AIGER wants inputs, then latches, then gates; gates in the order they have already."""
         roots = [bad, *(following for _, following, _ in self._latches)]
-        used = _cone(self._aig, roots)
+        used = self._aig.cone(roots)
         numbers = {0: 0}
         for _, literal in self._inputs:
             numbers[literal >> 1] = len(numbers)
@@ -169,19 +169,6 @@ class _Maker:
             out += _delta(2 * number - high) + _delta(high - low)
         names = tuple(name for name, _ in self._inputs)
         return Circuit(bytes(out), names, n_latches, len(gates))
-
-
-def _cone(aig: Aig, roots: Sequence[int]) -> set[int]:
-    used: set[int] = set()
-    stack = [literal >> 1 for literal in roots]
-    while stack:
-        node = stack.pop()
-        if node not in used:
-            used.add(node)
-            pair = aig.fanins[node]
-            if pair is not None:
-                stack += [pair[0] >> 1, pair[1] >> 1]
-    return used
 
 
 def _delta(value: int) -> bytes:

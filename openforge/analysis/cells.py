@@ -48,6 +48,14 @@ class Cell:
         return int(text, 2) if text else 0
 
     @property
+    def addresses(self) -> range:
+        """The addresses of a memory, which may be negative."""
+        offset = self.number("OFFSET")
+        if offset >= 1 << 31:  # it is a signed number of 32 bits
+            offset -= 1 << 32
+        return range(offset, offset + self.number("SIZE"))
+
+    @property
     def is_register(self) -> bool:
         """Whether it is a register (a flip-flop of any kind)."""
         return self.type in _REGISTERS
@@ -154,6 +162,13 @@ class Graph:
         return frozenset(b for port in self.inputs for b in port.bits if isinstance(b, int))
 
     @cached_property
+    def highest(self) -> int:
+        """The highest number of a net."""
+        ports = (bits for c in self.cells for bits in (*c.inputs.values(), *c.outputs.values()))
+        signals = (vector.bits for vector in self.signals.values())
+        return max((bit for bits in (*ports, *signals) for bit in nets(bits)), default=1)
+
+    @cached_property
     def undriven(self) -> frozenset[int]:
         """The nets that nothing drives, inout ports among them."""
         used = {
@@ -178,6 +193,11 @@ class Graph:
                 if isinstance(bit, int):
                     found.setdefault(bit, (vector.name, position))
         return found
+
+    def extended(self, cells: Iterable[Cell], inputs: Mapping[str, int]) -> Graph:
+        """The graph with more `cells`, and with more `inputs` of one bit, by name."""
+        ports = {name: Vector(name, (net,), direction="input") for name, net in inputs.items()}
+        return replace(self, signals={**self.signals, **ports}, cells=(*self.cells, *cells))
 
     def called(self, bit: Bit) -> str:
         """A name for `bit` that a reader of the source knows: ``u_core.state[2]``."""

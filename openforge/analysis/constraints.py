@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-from openforge.analysis.aig import Aig
 from openforge.analysis.induction import GAVE_UP, Encoded
 from openforge.analysis.machine import Machine, Origin, UnsupportedError
 from openforge.analysis.two_safety import Question
@@ -28,7 +27,7 @@ def solutions(question: Question, machine: Machine, seed: int) -> list[Mapping[i
     if not goals:
         return []
     draw = random.Random(seed)  # noqa: S311  (stimuli, not keys)
-    nodes = _cone(machine.aig, goals)
+    nodes = machine.aig.cone(goals)
     inputs = [
         variable
         for variable in machine.variables
@@ -58,15 +57,3 @@ def solutions(question: Question, machine: Machine, seed: int) -> list[Mapping[i
     if not found:
         raise ContradictionError("no inputs fulfil all assumptions at once")
     return found
-
-
-def _cone(aig: Aig, roots: list[int]) -> set[int]:
-    nodes: set[int] = set()
-    stack = [literal >> 1 for literal in roots]
-    while stack:
-        node = stack.pop()
-        pair = aig.fanins[node]
-        if node not in nodes:
-            nodes.add(node)
-            stack += [literal >> 1 for literal in pair or ()]
-    return nodes

@@ -21,13 +21,15 @@ class Seen:
 
     `toggled` are the observed nets that were 0 and 1 after the reset; `moved` says whether any
     register changed after it; `alive` whether there were runs in which all that is assumed held to
-    the end. `cycles` were compared in each of `runs` pairs.
+    the end, and `differed` whether secrets were not the same in some of them. `cycles` were
+    compared in each of `runs` pairs.
     """
 
     runs: int = 0
     cycles: int = 0
     alive: bool = False
     moved: bool = False
+    differed: bool = False
     toggled: set[int] = field(default_factory=set)
 
 
@@ -114,9 +116,20 @@ class _Round:
             seen.cycles = max(seen.cycles, cycle + 1)
             if not alive or time.monotonic() >= deadline:
                 break
+            seen.differed = seen.differed or self._differs(alive)
         seen.alive |= bool(alive)
         seen.toggled |= {net for net in self._observed if ones[net] & zeros[net]}
         return None
+
+    def _differs(self, alive: int) -> bool:
+        """Whether a secret is not the same in both copies of a pair that is `alive`."""
+        machine, question = self._lanes.machine, self._question
+        nets = question.secret | question.held
+        kept = any(name in machine.memories for name in question.memories)
+        values = (self._lanes.value(machine.literals[n]) for n in nets if n in machine.literals)
+        return bool(alive) and (
+            kept or any((value ^ value >> self._pairs) & alive for value in values)
+        )
 
     def _compare(self, cycle: int, alive: int) -> Leak | None:
         for net, literal in self._observed.items():

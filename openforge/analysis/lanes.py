@@ -14,6 +14,7 @@ from openforge.analysis.machine import Machine, Memory, ReadPort, WritePort, ini
 
 _MAX_MEMORY_BYTES = 256 << 20
 _WORD_BITS = 64
+_ADDRESS_BITS = 41  # more are not told apart from an address that is outside
 Words = npt.NDArray[np.uint64]
 Reading = tuple[Memory, ReadPort]
 
@@ -88,13 +89,12 @@ class Lanes:
         contents[lanes, rows] = (contents[lanes, rows] & ~enable) | (data & enable)
 
     def _rows(self, memory: Memory, address: Sequence[int]) -> npt.NDArray[np.int64]:
-        """Which word each lane's address names; one that is far too large stays so."""
+        """Which word each lane's address names, as addresses wrap; far too large stays so."""
         rows = np.zeros(self.count, dtype=np.int64)
         for position, literal in enumerate(address):
             bits = _unpacked(self._values[literal], self.count).astype(np.int64)
-            rows += bits << min(position, 40)
-        rows -= memory.offset
-        return np.where(rows < 0, memory.size, rows)
+            rows += bits << min(position, _ADDRESS_BITS - 1)
+        return (rows - memory.offset) & ((1 << min(len(address), _ADDRESS_BITS)) - 1)
 
     def _columns(self, literals: Sequence[int], width: int) -> Words:
         """Literals as one row of 64-bit words a lane."""

@@ -315,7 +315,7 @@ class _Builder:
             cell=cell,
             width=width,
             size=size,
-            offset=cell.number("OFFSET"),
+            offset=cell.addresses.start,
             initial=tuple(text[n * width : (n + 1) * width] for n in range(size)),
         )
         self._machine.memories[memory.name] = memory

@@ -47,10 +47,8 @@ class Frame:
 class Product:
     """Makes cycles of both copies of `machine` in the graph `aig`."""
 
-    def __init__(self, question: Question, machine: Machine, *, zero_unknown: bool = False) -> None:
-        """`zero_unknown` makes what is undriven or x 0 in both copies: fewer behaviours."""
+    def __init__(self, question: Question, machine: Machine) -> None:
         self.question, self.machine = question, machine
-        self._zero_unknown = zero_unknown
         self._inputs = {variable.literal >> 1: variable for variable in machine.variables}
         self._latches = {latch.literal >> 1: n for n, latch in enumerate(machine.latches)}
         self._reads: dict[int, tuple[Memory, ReadPort, int]] = {
@@ -85,11 +83,6 @@ class Product:
     def read(self, node: int) -> tuple[Memory, ReadPort, int] | None:
         """The memory, read port and bit position at `node`."""
         return self._reads.get(node)
-
-    @property
-    def zero_unknown(self) -> bool:
-        """Whether what is undriven or x is 0."""
-        return self._zero_unknown
 
 
 class _Frame:
@@ -151,8 +144,6 @@ class _Frame:
     def _input(self, variable: Variable) -> Couple:
         question = self._product.question
         if variable.origin is not Origin.INPUT:
-            if self._product.zero_unknown:
-                return FALSE, FALSE
             return self._new(""), self._new("")
         net = variable.net
         if net in question.constants:

@@ -18,7 +18,7 @@ _PROVED = re.compile(r"^Property proved\.", re.MULTILINE)
 _VERIFIED = re.compile(r"^Verification of invariant with \d+ clauses was successful", re.MULTILINE)
 _FAILED = re.compile(r"^Verification of .* fail", re.MULTILINE)
 _GRACE_S = 3.0
-_MEMORY_BYTES = 1 << 30
+_MEMORY_BYTES = 650 << 20
 
 
 class Word(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from openforge.analysis import cells
+from openforge.analysis import cells, taint
 from openforge.analysis.cells import Graph
 from openforge.analysis.two_safety import Question, ResetSequence
 from openforge.design import Design
@@ -28,13 +28,15 @@ class Signal:
 class Asked:
     """The question, with the signals that it is about.
 
-    `equal` are taken to be equal: declassified signals, and those of ``public(x)``.
+    `equal` are taken to be equal: declassified signals, and those of ``public(x)``. `free` are the
+    secrets of which no bit can differ then.
     """
 
     question: Question
     secrets: tuple[Signal, ...]
     observed: tuple[Signal, ...]
     equal: tuple[Signal, ...]
+    free: tuple[Signal, ...]
 
 
 def ask(
@@ -64,9 +66,11 @@ def ask(
             "others in verification.crypto_verification.interface.observables"
         )
     _refuse_assumed(public, observed)
+    _refuse_state(graph, public)
     equal = [*declassified, *public]
     secrets = tuple(_signal(graph, bits) for bits in interface.secrets)
-    assumed = assumptions.add(graph, interface, work)
+    signed = {port.name for port in design.ports if port.signed}
+    assumed = assumptions.add(graph, interface, signed, work)
     shared = tuple(dict.fromkeys(net for signal in equal for net in signal.nets))
     question = Question(
         graph=assumed.graph,
@@ -85,7 +89,8 @@ def ask(
         done=_net(graph, interface.done),
     )
     _refuse_wires(graph, secrets)
-    return Asked(question, secrets, observed, tuple(equal))
+    free = tuple(s for s in secrets if s.nets and set(s.nets) <= set(shared))
+    return Asked(question, secrets, observed, tuple(equal), free)
 
 
 def _signal(graph: Graph, bits: Bits) -> Signal:
@@ -101,8 +106,7 @@ def _nets(signals: Iterable[Signal], *kinds: Kind) -> frozenset[int]:
 
 def _words(graph: Graph, bits: Bits) -> frozenset[int]:
     memory = graph.memories[bits.name]
-    first = memory.number("OFFSET")
-    return frozenset(bits.positions or range(first, first + memory.number("SIZE")))
+    return frozenset(bits.positions or memory.addresses)
 
 
 def _net(graph: Graph, bits: Bits | None) -> int | None:
@@ -127,6 +131,28 @@ def _reset(graph: Graph, interface: Interface) -> ResetSequence | None:
     net = graph.signals[line.signal].bits[0]
     assert isinstance(net, int)  # an input
     return ResetSequence(net, 0 if line.active_low else 1, line.cycles)
+
+
+def _refuse_state(graph: Graph, public: Iterable[Signal]) -> None:
+    """Raises DesignError for ``public(x)`` of a register, or of logic behind one.
+
+    An assumption is about what the design is given. What it makes of secrets is declassified, with
+    a reason.
+    """
+    for signal in public:
+        stack, seen = list(signal.nets), set(signal.nets)
+        while stack:
+            driver = graph.drivers.get(stack.pop())
+            if driver is None:
+                continue
+            if driver.cell.is_register or driver.cell.is_memory:
+                raise DesignError(
+                    f"interface.assume: public({signal.bits.text}) speaks of what the design "
+                    "keeps; if that may depend on secrets, declassify it with a reason"
+                )
+            fresh = set(cells.nets(taint.depends(driver.cell, driver.port, driver.position)))
+            stack += fresh - seen
+            seen |= fresh
 
 
 def _refuse_assumed(public: Iterable[Signal], observed: Iterable[Signal]) -> None:

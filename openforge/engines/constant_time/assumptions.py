@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,8 +45,8 @@ def publics(interface: Interface) -> Iterator[str]:
             yield found[1].strip()
 
 
-def add(graph: Graph, interface: Interface, work: Path) -> Assumed:
-    """Put the assumptions of `interface` into `graph`.
+def add(graph: Graph, interface: Interface, signed: Set[str], work: Path) -> Assumed:
+    """Put the assumptions of `interface` into `graph`; `signed` names the inputs that are.
 
     Raises DesignError for an expression that Verilog does not allow, ContradictionError for one
     that is never true.
@@ -67,7 +67,7 @@ def add(graph: Graph, interface: Interface, work: Path) -> Assumed:
     folder.mkdir()
     source = folder / "assumptions.sv"
     widths = [len(_selected(graph, text)) for text in kept]
-    source.write_text(_module(expressions, ports, widths), encoding="utf-8")
+    source.write_text(_module(expressions, ports, signed, widths), encoding="utf-8")
     reading = Reading(top=_TOP, sources=[source])
     try:
         yosys.run_on(reading, _COMMANDS, cwd=folder, project=folder)
@@ -78,8 +78,20 @@ def add(graph: Graph, interface: Interface, work: Path) -> Assumed:
     return _join(graph, cells.graph(tree, _TOP), [_selected(graph, text) for text in kept])
 
 
-def _module(expressions: Sequence[str], ports: Sequence[Vector], widths: Sequence[int]) -> str:
-    declared = [f"input {_range(vector)}{vector.name}" for vector in ports]
+def _module(
+    expressions: Sequence[str],
+    ports: Sequence[Vector],
+    signed: Set[str],
+    widths: Sequence[int],
+) -> str:
+    """Verilog with the inputs declared as the design does, so that operators mean the same.
+
+    What is compared to see whether something is stable is compared bit by bit, signed or not.
+    """
+    declared = [
+        f"input {'signed ' if vector.name in signed else ''}{_range(vector)}{vector.name}"
+        for vector in ports
+    ]
     declared += [f"input {_FIRST}"]
     declared += [f"input [{width - 1}:0] {_PAST}{n}" for n, width in enumerate(widths)]
     declared += [f"output ok_{n}" for n in range(len(expressions))]
@@ -111,18 +123,8 @@ def _selected(graph: Graph, text: str) -> tuple[Bit, ...]:
 
 def _join(graph: Graph, small: Graph, kept: Sequence[tuple[Bit, ...]]) -> Assumed:
     """Both graphs as one: inputs of `small` are the nets of `graph`, its other nets get numbers."""
-    taken = max(
-        (
-            bit
-            for cell in graph.cells
-            for bits in (*cell.inputs.values(), *cell.outputs.values())
-            for bit in cells.nets(bits)
-        ),
-        default=1,
-    )
-    taken = max(taken, *(b for v in graph.signals.values() for b in cells.nets(v.bits)), 1)
     names: dict[int, Bit] = {}
-    first = taken + 1
+    first = graph.highest + 1
     registers = [_register("$assumed_first", ("0",), (first,))]
     initial = {first: "1"}
     number = first + 1

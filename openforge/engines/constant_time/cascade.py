@@ -27,6 +27,7 @@ from openforge.tools import abc
 _ROUNDS = (100, 400, 400)
 _LONGER = (200, 1500, 4000, 16000)
 _FIRST_SEARCH_S = 4.0
+_BOUNDED = "bounded search"
 
 
 class Word(StrEnum):
@@ -61,6 +62,19 @@ class Cascade:
     leak: Leak | None = None
     depth: int = 0
     flow: Taint | None = None
+
+    def believe(self, leak: Leak | None) -> None:
+        """Take in a `leak` that was found later.
+
+        Raises CheckFailedToRun when it was proved that there is none: one of the engines is wrong.
+        """
+        if leak is None or self.word is Word.LEAK:
+            return
+        if self.word is Word.PROVED:
+            raise CheckFailedToRun(
+                f"internal contradiction: {self.by} proves what random co-simulation refutes"
+            )
+        self.word, self.by, self.leak = Word.LEAK, "random co-simulation", leak
 
 
 def decide(question: Question, work: Path, *, depth: int, seed: int, deadline: float) -> Cascade:
@@ -148,7 +162,7 @@ class _Deciding:
         circuit = self._work / "induction" / steps.CIRCUIT
         left, depth = self._left(), 0
         tasks: dict[Future[abc.Answer | Answer], str] = {
-            pool.submit(self._bounded, circuit, len(induced.inputs), left): "bounded search",
+            pool.submit(self._bounded, circuit, len(induced.inputs), left): _BOUNDED,
             pool.submit(self._unbounded, circuit, len(induced.inputs), left): "reachability",
         }
         longer = False
@@ -167,7 +181,7 @@ class _Deciding:
                         self._step, Kind.SEARCH, "longer co-simulation", self._left(), _LONGER
                     )
                 ] = "longer co-simulation"
-        return self._end(Word.BOUNDED, "bounded search", depth=depth)
+        return self._end(Word.BOUNDED, _BOUNDED, depth=depth)
 
     def _judge(
         self, name: str, answer: abc.Answer | Answer, induced: Answer
@@ -180,7 +194,9 @@ class _Deciding:
             return self._end(Word.PROVED, name), 0
         if answer.word is abc.Word.REACHED:
             leak = self._confirmed(name, answer, induced)
-            return (self._end(Word.LEAK, name, leak) if leak else None), answer.cycles
+            # of the bounded search, which looks for the shortest, the cycles before are clean
+            clean = answer.cycles if name == _BOUNDED else 0
+            return (self._end(Word.LEAK, name, leak) if leak else None), clean
         return None, answer.cycles
 
     def _confirmed(self, name: str, answer: abc.Answer, induced: Answer) -> Leak | None:
@@ -225,7 +241,7 @@ class _Deciding:
 
     def _bounded(self, circuit: Path, inputs: int, timeout_s: float) -> abc.Answer:
         return self._abc(
-            "bounded search",
+            _BOUNDED,
             lambda: abc.bounded(
                 circuit, inputs=inputs, depth=self._depth, timeout_s=timeout_s, stop=self._stop
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openforge import events, netlist
 from openforge.analysis.constraints import ContradictionError
@@ -16,6 +16,7 @@ from openforge.engines.constant_time.asking import Asked, ask
 from openforge.engines.constant_time.cascade import Cascade, Word
 from openforge.engines.constant_time.leaking import Told
 from openforge.engines.constant_time.steps import Kind, Task
+from openforge.engines.constant_time.vacuity import SelfCheck
 from openforge.errors import CheckFailedToRun
 from openforge.interface import Interface, effective, resolve
 from openforge.model import Result, Stage, Verdict
@@ -31,11 +32,17 @@ _LIMIT = 2000  # cycles that an operation is given to end
 
 @dataclass(frozen=True)
 class Looked:
-    """What random runs of a design showed beside leaks, and how a planted leak was found."""
+    """What was seen beside the answer.
+
+    `fixed` are the observed signals that can never change, `doubtful` those of which that was not
+    decided.
+    """
 
     seen: Seen
     latency: Latency | None
-    planted: str
+    planted: SelfCheck | None
+    fixed: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
 
 
 def run(params: ConstantTimeSection, design: Design, folder: RunFolder) -> Result:
@@ -76,21 +83,45 @@ def _skipped(reason: str) -> Result:
 
 
 def _look(asked: Asked, params: ConstantTimeSection, found: Cascade, folder: RunFolder) -> Looked:
-    """Runs of the design that show whether the question is empty, beside the self-check."""
+    """Runs of the design that show whether the question is empty, beside the self-check.
+
+    A leak that they show where none was found makes `found` one.
+    """
     events.log("Looking for what would make the answer empty")
     budget = min(_MEASURE_S, params.timeout_seconds * (1 - _DECIDING))
     task = Task(Kind.MEASURE, asked.question, params.seed, budget, _ROUNDS, limit=_LIMIT)
     proof = found.word is Word.PROVED and len(found.steps) > 1
     with ThreadPoolExecutor(2) as pool:
         measuring = pool.submit(steps.run, task, folder.work / "measure")
-        said = ""
+        planted = None
         if params.self_check:
-            said = vacuity.require_found(asked.question, folder.work, params.seed, proof=proof)
+            planted = vacuity.require_found(asked.question, folder.work, params.seed, proof=proof)
         measured = measuring.result()
-    seen = measured.seen or Seen()
-    latency = measured.latency
+    found.believe(measured.leak)
+    seen, latency = measured.seen or Seen(), measured.latency
+    if latency and latency.seen and asked.question.done is not None:
+        seen.toggled.add(asked.question.done)  # operations were seen to end
     folder.table("latencies", conclusion.latency_rows(latency))
-    return Looked(seen, latency, said)
+    return _with_still(Looked(seen, latency, planted), asked, params, found, folder)
+
+
+def _with_still(
+    looked: Looked, asked: Asked, params: ConstantTimeSection, found: Cascade, folder: RunFolder
+) -> Looked:
+    """`looked` with what can be said of the observed signals that were not seen to change."""
+    if found.word is not Word.PROVED or not looked.seen.alive:
+        return looked
+    fixed, doubtful = [], []
+    until = time.monotonic() + max(1.0, params.timeout_seconds * (1 - _DECIDING))
+    for number, signal in enumerate(vacuity.still(asked, looked.seen)):
+        changes = vacuity.can_change(
+            asked, signal, folder.work / f"still-{number}", seed=params.seed, deadline=until
+        )
+        if changes is None:
+            doubtful.append(signal.bits.text)
+        elif not changes:
+            fixed.append(signal.bits.text)
+    return replace(looked, fixed=tuple(fixed), doubtful=tuple(doubtful))
 
 
 def _tell(

@@ -42,9 +42,9 @@ def conclude(
         stage=Stage.CRYPTO,
         verdict=verdict,
         reason=reason,
-        bounds=tuple(_bounds(params, found, looked)),
+        bounds=tuple(_bounds(params, interface, found, looked)),
         assumptions=tuple(_assumptions(params, interface, asked)),
-        findings=tuple(_findings(found, told, empty)),
+        findings=(*_findings(found, told, empty), *_not_observed(interface)),
         metrics=tuple(_metrics(asked, found, looked.latency)),
         summary={"violations": len(told.violated) if told else 0},
     )
@@ -83,31 +83,38 @@ def _verdict(
 
 def _empty(interface: Interface, asked: Asked, looked: Looked) -> Iterator[str]:
     """What makes the answer say less than it seems to."""
+    for signal in asked.free:
+        yield f"every bit of the secret {signal.bits.text} is declassified or assumed to be public"
     for text in vacuity.unreached(asked):
         yield f"the secret {text} reaches no output of the design"
+    if looked.planted and looked.planted.empty:
+        yield f"what is declassified and assumed leaves nothing to compare: {looked.planted.said}"
     if not looked.seen.cycles:
         yield "no run of the design could be simulated to see whether anything observed can change"
         return
     if not looked.seen.alive:
         yield "the assumptions left no run of the design to its end"
         return
-    still = list(vacuity.still(asked, looked.seen))
-    if len(still) == len(asked.observed) and not looked.seen.moved and asked.question.reset:
-        assert interface.reset is not None
+    if len(looked.fixed) == len(asked.observed) and not looked.seen.moved and interface.reset:
         level = "low" if interface.reset.active_low else "high"
         yield (
             f"the reset never ends: with {interface.reset.signal} no longer {level}, nothing in "
             "the design changes; is its active level right?"
         )
         return
-    runs = f"{looked.seen.runs} pairs of random runs of {looked.seen.cycles} cycles"
-    for text in still:
-        yield f"the observable {text} was not seen to change in {runs}"
+    for text in looked.fixed:
+        yield f"the observable {text} can never change"
+    if looked.doubtful and len(looked.fixed + looked.doubtful) == len(asked.observed):
+        yield f"no observable was seen to change: {', '.join(looked.doubtful)}"
 
 
-def _bounds(params: ConstantTimeSection, found: Cascade, looked: Looked) -> Iterator[str]:
+def _bounds(
+    params: ConstantTimeSection, interface: Interface, found: Cascade, looked: Looked
+) -> Iterator[str]:
     if found.word is Word.PROVED:
-        yield f"all cycles, all inputs and all secrets; proved by {found.by}"
+        limited = interface.assume or interface.constants or interface.declassify
+        inputs = "all inputs that the assumptions allow" if limited else "all inputs"
+        yield f"all cycles, {inputs}, all secrets; proved by {found.by}"
     elif found.word is Word.LEAK:
         yield f"one pair of runs, found by {found.by} and replayed on Verilator"
     else:
@@ -116,9 +123,13 @@ def _bounds(params: ConstantTimeSection, found: Cascade, looked: Looked) -> Iter
             f"{step.name}: {step.message}" for step in found.steps if "pairs" in step.message
         )
     yield f"time limit {params.timeout_seconds:g} s"
-    yield f"self-check: {looked.planted or 'switched off'}"
+    yield f"self-check: {looked.planted.said if looked.planted else 'switched off'}"
+    if looked.doubtful:
+        yield f"not seen to change in random runs: {', '.join(looked.doubtful)}"
     if looked.latency:
         yield latency_text(looked.latency)
+    elif interface.done_cycles:
+        yield f"latency: {interface.done_cycles} cycles, as the interface says; not measured"
 
 
 def latency_text(latency: Latency) -> str:
@@ -197,6 +208,18 @@ def _findings(found: Cascade, told: Told | None, empty: list[str]) -> Iterator[F
             "found; the way is in the table 'flow'",
             location=last.location,
             tool="word-level taint",
+        )
+
+
+def _not_observed(interface: Interface) -> Iterator[Finding]:
+    """Outputs that were taken for data by their names alone: a reader should know."""
+    if interface.unobserved and any(e.field == "observables" for e in interface.inferred):
+        yield Finding(
+            rule="not-observed",
+            level=Level.NOTE,
+            message=f"taken for data, and not compared: {', '.join(interface.unobserved)}; name "
+            "what an attacker can time in interface.observables",
+            tool="constant_time",
         )
 
 

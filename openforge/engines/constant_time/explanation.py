@@ -67,9 +67,9 @@ class Explanation(Record):
 def explain(graph: Graph, hops: Sequence[Hop]) -> Explanation:
     """The way `hops` with what a reader wants to know: places, the decision, the first register.
 
-    Of a register that keeps a difference for many cycles only the first one is told.
+    Of a register that keeps or shifts a difference for many cycles only its ends are told.
     """
-    stations = tuple(_stations(graph, hops))
+    stations = _without_shifts(list(_stations(graph, hops)))
     decision = next((n for n, s in enumerate(stations) if s.role is Role.DECISION), None)
     after = stations[decision + 1 :] if decision is not None else stations[1:]
     register = next((s for s in after if s.role is Role.REGISTER), None)
@@ -101,6 +101,22 @@ def by_structure(graph: Graph, way: Sequence[int]) -> tuple[Station, ...]:
                 Station(signal=graph.called(bit), role=role, cycle=None, location=location(src))
             )
     return tuple(found)
+
+
+def _without_shifts(stations: Sequence[Station]) -> tuple[Station, ...]:
+    """Of neighbours that are bits of one register, as in a shift register, the first and last."""
+
+    def same(one: int, other: int) -> bool:
+        pair = (stations[one], stations[other])
+        names = {station.signal.rpartition("[")[0] or station.signal for station in pair}
+        return len(names) == 1 and all(s.role is Role.REGISTER for s in pair)
+
+    last = len(stations) - 1
+    return tuple(
+        station
+        for n, station in enumerate(stations)
+        if not (0 < n < last and same(n - 1, n) and same(n, n + 1))
+    )
 
 
 def _stations(graph: Graph, hops: Sequence[Hop]) -> Iterator[Station]:

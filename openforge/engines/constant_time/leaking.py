@@ -32,7 +32,6 @@ class Told:
     stations: tuple[Station, ...]
     differing: tuple[str, ...] = ()
     violated: tuple[str, ...] = ()
-    cycle: int = 0
 
 
 def tell(design: Design, interface: Interface, asked: Asked, leak: Leak, folder: RunFolder) -> Told:
@@ -46,8 +45,9 @@ def tell(design: Design, interface: Interface, asked: Asked, leak: Leak, folder:
     told = explanation.explain(question.graph, hops)
     registers = [
         question.graph.names[hop.net][0]
-        for hop in hops
-        if hop.cell is not None and hop.cell.is_register and hop.net in question.graph.names
+        for number, hop in enumerate(hops)
+        if hop.net in question.graph.names
+        and (number == 0 or (hop.cell is not None and hop.cell.is_register))
     ]
     longer = replace(leak, runs=(_longer(leak.runs[0]), _longer(leak.runs[1])))
     shown = list(dict.fromkeys(registers))[:_MOST_REGISTERS]
@@ -60,7 +60,6 @@ def tell(design: Design, interface: Interface, asked: Asked, leak: Leak, folder:
         stations=told.stations,
         differing=tuple(_differing(question, leak)),
         violated=tuple(_violated(asked, replayed)),
-        cycle=leak.cycle,
     )
 
 
@@ -86,9 +85,14 @@ def _differing(question: Question, leak: Leak) -> Iterator[str]:
 
 
 def _violated(asked: Asked, replayed: Replay) -> Iterator[str]:
-    """The observed signals that differ in the replay."""
+    """The observed signals that differ in the replay.
+
+    After the leak only where no assumption and nothing declassified could excuse it.
+    """
     first, second = (trace.values for trace in replayed.traces)
-    start = asked.question.first_observed
+    start, end = asked.question.first_observed, len(replayed.stimuli[0].cycles)
+    if asked.question.shared or asked.question.assumed:
+        end = replayed.cycle + 1
     for signal in asked.observed:
         if not signal.nets:
             continue
@@ -97,9 +101,8 @@ def _violated(asked: Asked, replayed: Replay) -> Iterator[str]:
             _, position = asked.question.graph.names[net]
             mask |= 1 << position
         name = asked.question.graph.names[signal.nets[0]][0]
-        if any(
-            (a ^ b) & mask for a, b in zip(first[name][start:], second[name][start:], strict=True)
-        ):
+        pairs = zip(first[name][start:end], second[name][start:end], strict=True)
+        if any((a ^ b) & mask for a, b in pairs):
             yield signal.bits.text
 
 

@@ -35,7 +35,7 @@ _LIMITS = {
     process.Outcome.MEMORY: "out of memory",
     process.Outcome.STOPPED: "stopped",
 }
-_MEMORY_BYTES = 1200 << 20
+_MEMORY_BYTES = 650 << 20  # two of them run at a time
 _GRACE_S = 3.0
 _SHRINK_S = 3.0
 
@@ -67,7 +67,7 @@ class Answer:
     """What a step found.
 
     `proved` with `calls` and `equal` (numbers of registers that stay equal, of `registers`) is of
-    INDUCT, as are `gates` of its circuit and `inputs`, the names of its inputs. `open_memory` and
+    INDUCT, as are `inputs`, the names of its circuit's inputs. `open_memory` and
     `unknown` say that the circuit leaves contents of memories, or x, open. `contradiction`,
     `unsupported` (with `src`) and `too_large` say why there is nothing else; `ended` is the limit
     that ended the step.
@@ -81,7 +81,6 @@ class Answer:
     equal: int = 0
     registers: int = 0
     inputs: tuple[str, ...] = ()
-    gates: int = 0
     open_memory: bool = False
     unknown: bool = False
     contradiction: str = ""
@@ -199,20 +198,18 @@ def _induct(task: Task, folder: Path) -> Answer:
 def _induced(question: Question, machine: Machine, folder: Path, deadline: float) -> Answer:
     found = induct(question, machine, deadline=deadline)
     names: tuple[str, ...] = ()
-    gates = 0
     if not found.proved:
         made = circuit(Product(question, machine), found.equal)
         part = folder / f"{CIRCUIT}.part"
         part.write_bytes(made.data)
         part.replace(folder / CIRCUIT)
-        names, gates = made.inputs, made.n_ands
+        names = made.inputs
     return Answer(
         proved=found.proved,
         calls=found.calls,
         equal=len(found.equal.latches),
         registers=len(machine.latches),
         inputs=names,
-        gates=gates,
         open_memory=bool(machine.memories),
         unknown=any(variable.origin is not Origin.INPUT for variable in machine.variables),
     )

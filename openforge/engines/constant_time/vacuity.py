@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from openforge.analysis import taint
 from openforge.analysis.cosimulation import Seen
-from openforge.analysis.planted import planted
+from openforge.analysis.planted import changing, planted
 from openforge.analysis.two_safety import Question
-from openforge.engines.constant_time import steps
-from openforge.engines.constant_time.asking import Asked
-from openforge.engines.constant_time.cascade import flow
+from openforge.engines.constant_time import cascade, steps
+from openforge.engines.constant_time.asking import Asked, Signal
+from openforge.engines.constant_time.cascade import Word
 from openforge.engines.constant_time.steps import Kind, Task
 from openforge.errors import CheckFailedToRun
 
 _PLANTED_ROUNDS = (64,)
 _PLANTED_S = 10.0
+_CHANGE_DEPTH = 100
 
 
 def unreached(asked: Asked) -> Iterator[str]:
@@ -30,14 +32,36 @@ def unreached(asked: Asked) -> Iterator[str]:
             yield secret.bits.text
 
 
-def still(asked: Asked, seen: Seen) -> Iterator[str]:
+def still(asked: Asked, seen: Seen) -> Iterator[Signal]:
     """The observed signals that no run was seen to change."""
     for signal in asked.observed:
         if not seen.toggled.intersection(signal.nets):
-            yield signal.bits.text
+            yield signal
 
 
-def require_found(question: Question, work: Path, seed: int, *, proof: bool) -> str:
+def can_change(
+    asked: Asked, signal: Signal, work: Path, *, seed: int, deadline: float
+) -> bool | None:
+    """Whether an observed signal can change outside of a reset; None: not decided in time.
+
+    Asked of the engines that answer questions of two copies, see `planted.changing`.
+    """
+    if not signal.nets:
+        return False
+    trial = changing(asked.question, signal.nets)
+    found = cascade.decide(trial, work, depth=_CHANGE_DEPTH, seed=seed, deadline=deadline)
+    return {Word.LEAK: True, Word.PROVED: False, Word.BOUNDED: None}[found.word]
+
+
+@dataclass(frozen=True)
+class SelfCheck:
+    """How a planted leak was found. `empty`: it was not, as no two runs may differ in a secret."""
+
+    said: str
+    empty: bool = False
+
+
+def require_found(question: Question, work: Path, seed: int, *, proof: bool) -> SelfCheck:
     """Plant a leak in the design and see that it is found; how it was done.
 
     With `proof`, also that the steps that prove by more than structure do not prove that there is
@@ -45,12 +69,14 @@ def require_found(question: Question, work: Path, seed: int, *, proof: bool) -> 
     """
     trial = planted(question)
     if trial is None:
-        raise CheckFailedToRun("there is no secret bit to plant a leak with")
+        return SelfCheck("no secret bit is left to plant a leak with", empty=True)
     began = time.monotonic()
-    if not flow(trial).reached:
+    if not cascade.flow(trial).reached:
         raise CheckFailedToRun("self-check: word-level taint does not see a leak that was planted")
     task = Task(Kind.SEARCH, trial, seed, _PLANTED_S, _PLANTED_ROUNDS)
     answer = steps.run(task, work / "planted-leak")
+    if answer.leak is None and answer.seen and answer.seen.cycles and not answer.seen.differed:
+        return SelfCheck("no two runs with different secrets are left", empty=True)
     if answer.ended and answer.leak is None:
         raise CheckFailedToRun(f"self-check: the search for a planted leak was {answer.ended}")
     if answer.leak is None:
@@ -60,4 +86,5 @@ def require_found(question: Question, work: Path, seed: int, *, proof: bool) -> 
         answer = steps.run(task, work / "planted-proof")
         if answer.proved:
             raise CheckFailedToRun("self-check: induction proves a design with a planted leak")
-    return f"a leak planted in the design was found ({time.monotonic() - began:.1f} s)"
+    seconds = time.monotonic() - began
+    return SelfCheck(f"a leak planted in the design was found ({seconds:.1f} s)")

@@ -140,6 +140,7 @@ class Walk:
             "direction": DIRECTIONS.get(direction, "inout"),
             "width": max(port.type.bitWidth, port.type.bitstreamWidth),
             "one_range": one_range(port.type),
+            "signed": bool(port.type.isSigned),
             "location": self.places.of(port.location),
         }
 
