@@ -11,7 +11,7 @@ from typing import Any
 from openforge import design_files
 from openforge.config import Config, resolve_globs
 from openforge.design_files import Files
-from openforge.errors import DesignError
+from openforge.errors import CheckFailedToRun, DesignError
 from openforge.model import Finding, Level, Location, Record
 from openforge.tools import slang
 
@@ -157,6 +157,12 @@ class Design(Record):
     diagnostics: tuple[Finding, ...] = ()
     elaborated: bool
     content_hash: str
+
+    def require_provable(self) -> None:
+        """Raises CheckFailedToRun, with places, for what the netlist would say otherwise."""
+        if self.unprovable:
+            lines = (f"{found.location or '?'}: {found.message}" for found in self.unprovable)
+            raise CheckFailedToRun("what cannot be in a proof:\n" + "\n".join(lines))
 
     def require_elaborated(self) -> None:
         """Raises DesignError, with the first errors, when the design did not elaborate."""

@@ -47,11 +47,11 @@ DONE: tuple[Pattern, ...] = (
     ("ack",),
 )
 CONTROL = _words(
-    """ack addr address be burst busy cmd command count counter cs cyc done empty en enable err
-    error finish finished full gnt grant idle idx index interrupt irq last level mode oe opcode
-    phase ptr pointer rd rdy re ready req request retry round sel select start state status stb
-    step strb strobe stall valid vld wait waddr raddr we wen wr wstrb tready tvalid tlast tkeep
-    tstrb"""
+    """ack addr address be burst busy cmd code command count counter credit cs cyc cycle cycles
+    delay done empty en enable err error fill finish finished full gnt grant idle idx index
+    interrupt irq last latency level mode occupancy oe opcode pending phase ptr pointer rd rdy
+    re ready req request resp response retry round sel select start state status stb step strb
+    strobe stall valid vld wait waddr raddr we wen wr wstrb tready tvalid tlast tkeep tstrb"""
 )
 DATA = _words(
     """bit borrow carry ciphertext cout data digest dout eq equal gt hash key lsb lt match msb

@@ -602,7 +602,7 @@ def test_one_bit_that_is_declassified_inverted_leaves_nothing(check):
     }
     result, _ = check(body(text, head), declared, self_check=True)
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert "leaves nothing to compare" in result.reason
+    assert "no two runs with different secrets" in result.reason
 
 
 LONG = DEEP.replace("count == 1 || (count == 5 && k)", "count == 1").replace("300", "LENGTH")
@@ -682,3 +682,137 @@ def test_a_rare_word_of_a_memory_is_met(check):
     result, _ = check(body(text, head), interface, replay=False)
     assert result.verdict is Verdict.FAILED
     assert "co-simulation" in result.bounds[0]
+
+
+SMALL = """module dut (input logic clk, rst_n, input logic [7:0] key, d, input logic ld,
+            output logic tick, valid, output logic [7:0] q);
+  always_ff @(posedge clk or negedge rst_n)
+    if (!rst_n) begin tick <= 0; q <= 0; end else begin tick <= ~tick; q <= q ^ key; end
+"""
+ONE = {"secrets": ["key"], "observables": ["valid"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "  logic v; always_comb begin v = 0; assert (!key[0]) else v = 1; end\n"
+            "  assign valid = v ^ tick;\n",
+            "an assertion whose action",
+        ),
+        (
+            "  logic v; always_ff @(posedge clk) begin v <= 0; assert (!key[0]) v <= 1; end\n"
+            "  assign valid = v ^ tick;\n",
+            "an assertion whose action",
+        ),
+        (
+            "  logic v, x; function automatic logic se(); x = 1; return 1; endfunction\n"
+            "  always_comb begin x = 0; v = key[0] && se(); end assign valid = x ^ tick;\n",
+            "an operand that changes a signal",
+        ),
+        (
+            "  logic t, k, l; always @(posedge clk) l <= t ^ k;\n"
+            "  always @(posedge clk) k <= key[0];\n"
+            "  always @(posedge clk) t = key[0]; assign valid = tick ^ l;\n",
+            "'t' is assigned with =",
+        ),
+        (
+            "  logic t, w, k, l; assign w = t; always @(posedge clk) l <= w ^ k;\n"
+            "  always @(posedge clk) k <= key[0]; always @(posedge clk) t = key[0];\n"
+            "  assign valid = tick ^ l;\n",
+            "'t' is assigned with =",
+        ),
+        (
+            "  logic k, m, l, late; always @(clk) late <= clk;\n"
+            "  always @(posedge clk) begin k <= key[0]; m <= k; end\n"
+            "  always @(posedge late) l <= k;\n"
+            "  assign valid = tick ^ m ^ l;\n",
+            "a clock that is assigned with <=",
+        ),
+        (
+            "  (* init = 1'b1 *) logic z; always @(posedge clk) z <= z;\n"
+            "  assign valid = z ? tick : key[0];\n",
+            "the attribute",
+        ),
+        (
+            "`ifdef __slang__\n  assign valid = tick;\n"
+            "`else\n  assign valid = tick ^ key[0];\n`endif\n",
+            "the macro __slang_",
+        ),
+        (
+            "  function g(input z); g = key[0] & (z | 1); endfunction\n  logic y;\n"
+            "  always @(*) y = g(ld); assign valid = tick ^ y ^ key[0];\n",
+            "the sensitivity list",
+        ),
+    ],
+)
+def test_what_a_netlist_says_otherwise_is_refused(check, text, says):
+    """Simulators show a leak that the netlist does not have: refused, with the place."""
+    with pytest.raises(CheckFailedToRun, match=says):
+        check(body(text, SMALL), ONE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '  logic v; always_comb begin v = tick; assert (v == tick) else $error("no"); end\n'
+        "  assign valid = v;\n",
+        "  function automatic logic f(logic x); logic y; y = ~x; return y; endfunction\n"
+        "  assign valid = tick && f(ld);\n",
+        "  logic t; always @(posedge clk) begin t = ld; valid <= t ^ tick; end\n",
+        "  logic [7:0] a, b; always @(posedge clk) for (int i = 0; i < 8; i = i + 1) a[i] <= d[i];\n"
+        "  always @(posedge clk) for (int i = 0; i < 8; i++) b[i] <= a[i];\n"
+        "  assign valid = tick & b[0];\n",
+    ],
+)
+def test_what_only_looks_like_it_is_checked(check, text):
+    """Messages, functions without effects, variables of one block, counters of loops."""
+    result, _ = check(body(text, SMALL), ONE)
+    assert result.verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("text", "interface"),
+    [
+        # a secret register that the reset sets, whose other value is 0
+        (
+            "  logic k; always_ff @(posedge clk or negedge rst_n)\n"
+            "    if (!rst_n) k <= 1; else if (ld) k <= d[0];\n  assign valid = tick ^ (k & !ld);\n",
+            {**ONE, "secrets": ["k"]},
+        ),
+        # one bit of it is secret, and another one lets it through
+        (
+            "  logic [7:0] k; always_ff @(posedge clk or negedge rst_n)\n"
+            "    if (!rst_n) k <= 8'hf0; else if (ld) k <= d;\n"
+            "  assign valid = tick ^ (k[0] & k[7] & !ld);\n",
+            {**ONE, "secrets": ["k[0]"]},
+        ),
+        # another asynchronous reset, active from the beginning
+        (
+            "  logic s, z; always @(posedge clk or posedge ld) if (ld) s <= 1; else s <= 0;\n"
+            "  always_ff @(posedge clk) z <= 1; assign valid = tick ^ (s & key[0] & ~z);\n",
+            {**ONE, "reset": {"signal": "rst_n", "active": "low", "cycles": 2}},
+        ),
+    ],
+)
+def test_leaks_that_are_hard_to_replay_are_replayed(check, text, interface):
+    """Registers are set whole, and asynchronous resets act."""
+    result, _ = check(body(text, SMALL), interface)
+    assert result.verdict is Verdict.FAILED
+
+
+def test_an_x_is_equal_to_no_value(check):
+    """``===`` with x is false for every key."""
+    result, _ = check(body("  assign valid = tick ^ (key[0] === 1'bx);\n", SMALL), ONE)
+    assert result.verdict is Verdict.PASSED
+
+
+def test_the_self_check_waits_for_the_end_of_a_long_reset(check):
+    """A reset of a hundred cycles, and a secret register."""
+    interface = {
+        **INTERFACE,
+        "secrets": ["k"],
+        "reset": {"signal": "rst_n", "active": "low", "cycles": 100},
+    }
+    result, _ = check(body(FIXED), interface, self_check=True)
+    assert result.verdict is Verdict.PASSED

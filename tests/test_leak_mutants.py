@@ -197,7 +197,7 @@ def test_a_few_may_stay_open():
     assert not leak_report.good(mutants[1:], answers[1:])
 
 
-@pytest.mark.parametrize(("name", "leaks", "neutral"), [("butterfly", 3, 0), ("comparator", 0, 4)])
+@pytest.mark.parametrize(("name", "leaks", "neutral"), [("butterfly", 3, 0), ("comparator", 0, 2)])
 def test_a_part_of_the_benchmark(name, leaks, neutral, tmp_path):
     """Leaks are found; neutral changes of all four kinds are proved."""
     needs("slang", "verilator", "c++", "pyosys", "abc", "python-sat")

@@ -13,7 +13,7 @@ from openforge.analysis.cells import Bit, Cell
 from openforge.analysis.lanes import Lanes
 from openforge.analysis.machine import Machine, Origin
 from openforge.analysis.shrink import hold, start
-from openforge.analysis.two_safety import Leak, Question
+from openforge.analysis.two_safety import Leak, Question, Run
 
 _CHOICES = {("$mux", "S"), ("$pmux", "S"), ("$bmux", "S"), ("$bwmux", "S"), ("$shiftx", "B")}
 _ENABLES = ("EN", "SRST", "ARST", "ALOAD")
@@ -42,6 +42,17 @@ class Hop:
 def trace(question: Question, machine: Machine, leak: Leak) -> tuple[Hop, ...]:
     """The way of a leak: nets that differ, from a secret to the observed net, in order of time."""
     return _Slice(question, _different(question, machine, leak), leak).way()
+
+
+def state_after_reset(question: Question, machine: Machine, run: Run) -> dict[int, int]:
+    """The registers' bits, by net, when the reset of `run` has ended."""
+    lanes = Lanes(machine, 1)
+    inputs = {v.net: v.literal for v in machine.variables if v.origin is Origin.INPUT}
+    start(lanes, [run])
+    for given in run.inputs[: question.reset_cycles]:
+        lanes.settle({literal: given.get(net, 0) for net, literal in inputs.items()})
+        lanes.clock()
+    return {latch.net: value for latch, value in zip(machine.latches, lanes.state, strict=True)}
 
 
 def _different(question: Question, machine: Machine, leak: Leak) -> list[set[int]]:

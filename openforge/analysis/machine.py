@@ -212,6 +212,11 @@ class _Builder:
             self._operator(cell)
 
     def _operator(self, cell: Cell) -> None:
+        if cell.type in ("$eqx", "$nex") and {"x", "z"} & {*cell.inputs["A"], *cell.inputs["B"]}:
+            # a constant x is the same as no value of two states (IEEE 1800-2017, 11.4.5)
+            for n, bit in enumerate(cell.outputs["Y"]):
+                self._assign(bit, int(cell.type == "$nex" and n == 0))
+            return
         ports = {p: [self._of(b, cell) for b in bits] for p, bits in cell.inputs.items()}
 
         def free(width: int) -> Word:

@@ -173,7 +173,7 @@ def _refuse_wires(graph: Graph, secrets: Iterable[Signal]) -> None:
     """
     kept = {bit for cell in graph.registers for bit in cell.outputs["Q"]}
     for signal in secrets:
-        wires = [net for net in signal.nets if net not in kept]
+        wires = [net for net in signal.nets if net in graph.drivers and net not in kept]
         if signal.bits.kind in (Kind.REGISTER, Kind.NET) and wires:
             raise DesignError(
                 f"interface.secrets: '{signal.bits.text}' is a wire ({graph.called(wires[0])}); "

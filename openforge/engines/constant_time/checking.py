@@ -62,6 +62,8 @@ def run(params: ConstantTimeSection, design: Design, folder: RunFolder) -> Resul
         if params.enabled:
             raise CheckFailedToRun(f"constant_time is enabled, but {reason}")
         return _skipped(reason)
+    design.require_elaborated()
+    design.require_provable()
     graph = netlist.graph(design, folder.work)
     interface = resolve(design, graph, section)
     folder.table("interface", conclusion.interface_rows(interface, section))

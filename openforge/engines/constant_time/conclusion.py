@@ -88,7 +88,7 @@ def _empty(interface: Interface, asked: Asked, looked: Looked) -> Iterator[str]:
     for text in vacuity.unreached(asked):
         yield f"the secret {text} reaches no output of the design"
     if looked.planted and looked.planted.empty:
-        yield f"what is declassified and assumed leaves nothing to compare: {looked.planted.said}"
+        yield f"the self-check could not be made: {looked.planted.said}"
     if not looked.seen.cycles:
         yield "no run of the design could be simulated to see whether anything observed can change"
         return

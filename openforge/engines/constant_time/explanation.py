@@ -131,11 +131,19 @@ def _stations(graph: Graph, hops: Sequence[Hop]) -> Iterator[Station]:
             yield _decision(graph, hop, hops[number - 1])
         else:
             yield Station(
-                signal=graph.called(hop.net),
+                signal=_called(graph, hop),
                 role=role,
                 cycle=hop.cycle,
                 location=location(_src(graph, hop)),
             )
+
+
+def _called(graph: Graph, hop: Hop) -> str:
+    """The name of a net; a word that is read from a memory need not have one."""
+    if hop.net in graph.names or hop.cell is None or not hop.cell.is_memory:
+        return graph.called(hop.net)
+    position = hop.cell.outputs["RD_DATA"].index(hop.net) % hop.cell.number("WIDTH")
+    return f"bit {position} of {hop.cell.memory_name}"
 
 
 def _role(hop: Hop, number: int, last: int) -> Role:

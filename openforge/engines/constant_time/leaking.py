@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from openforge.analysis import divergence, shrink
+from openforge.analysis.machine import Machine
 from openforge.analysis.taint import Taint
 from openforge.analysis.two_safety import Leak, Question, Run
 from openforge.design import Design
@@ -49,7 +50,9 @@ def tell(design: Design, interface: Interface, asked: Asked, leak: Leak, folder:
         if hop.net in question.graph.names
         and (number == 0 or (hop.cell is not None and hop.cell.is_register))
     ]
-    longer = replace(leak, runs=(_longer(leak.runs[0]), _longer(leak.runs[1])))
+    whole = (_whole(question, machine, run) for run in leak.runs)
+    first, second = (_longer(run) for run in whole)
+    longer = replace(leak, runs=(first, second))
     shown = list(dict.fromkeys(registers))[:_MOST_REGISTERS]
     replayed = replay(design, interface, question, longer, show=shown, work=folder.work)
     _keep(replayed, interface, told, folder)
@@ -74,6 +77,13 @@ def suspect(asked: Asked, flow: Taint, folder: RunFolder) -> Told | None:
     return Told(None, stations)
 
 
+def _whole(question: Question, machine: Machine, run: Run) -> Run:
+    """`run` with all bits of what is set after the reset, not only with those that are secret."""
+    if not run.held:
+        return run
+    return replace(run, held={**divergence.state_after_reset(question, machine, run), **run.held})
+
+
 def _longer(run: Run) -> Run:
     """`run` with its last inputs for some more cycles: what a leak leads to is seen later."""
     return replace(run, inputs=(*run.inputs, *[run.inputs[-1]] * _AFTERMATH))
@@ -90,19 +100,16 @@ def _violated(asked: Asked, replayed: Replay) -> Iterator[str]:
     After the leak only where no assumption and nothing declassified could excuse it.
     """
     first, second = (trace.values for trace in replayed.traces)
-    start, end = asked.question.first_observed, len(replayed.stimuli[0].cycles)
-    if asked.question.shared or asked.question.assumed:
-        end = replayed.cycle + 1
+    excused = asked.question.shared or asked.question.assumed
+    end = replayed.cycle + 1 if excused else len(first[replayed.signal])
+    cycles = range(asked.question.first_observed, end)
     for signal in asked.observed:
-        if not signal.nets:
-            continue
-        mask = 0
-        for net in signal.nets:
-            _, position = asked.question.graph.names[net]
-            mask |= 1 << position
-        name = asked.question.graph.names[signal.nets[0]][0]
-        pairs = zip(first[name][start:end], second[name][start:end], strict=True)
-        if any((a ^ b) & mask for a, b in pairs):
+        places = [asked.question.graph.names[net] for net in signal.nets]
+        if any(
+            (first[name][cycle] ^ second[name][cycle]) >> position & 1
+            for name, position in places
+            for cycle in cycles
+        ):
             yield signal.bits.text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +59,12 @@ def replay(
     )
     _require_same_leak(question, leak, first, second)
     values = (first.values[signal], second.values[signal])
-    differs = [(a ^ b) >> position & 1 for a, b in zip(*values, strict=True)]
-    if 1 not in differs or differs.index(1) != leak.cycle:
+    differs = [
+        cycle
+        for cycle, (a, b) in enumerate(zip(*values, strict=True))
+        if (a ^ b) >> position & 1 and cycle >= question.first_observed
+    ]
+    if not differs or differs[0] != leak.cycle:
         raise CheckFailedToRun(
             f"internal contradiction: {graph.called(leak.net)} differs in cycle {leak.cycle} when "
             "our simulator runs the pair of stimuli, and not when Verilator does"
@@ -99,9 +103,14 @@ def _stimuli(
         before = dict(cycles[0])
         if interface.reset:
             before[interface.reset.signal] = int(interface.reset.active_low)
+        for reset in design.resets:  # an asynchronous reset acts by its edge
+            if reset.asynchronous and reset.signal in before:
+                before[reset.signal] = int(reset.active_low)
         pokes: dict[int, list[Poke]] = defaultdict(list)
-        pokes[0] += _pokes(question.graph, run.registers, registers)
-        pokes[question.reset_cycles] += _pokes(question.graph, run.held, registers)
+        graph, held = question.graph, question.held & run.held.keys()
+        set_ = {net for net, value in run.registers.items() if value}
+        pokes[0] += _pokes(graph, {**_initial(graph), **run.registers}, set_, registers)
+        pokes[question.reset_cycles] += _pokes(graph, run.held, held, registers)
         pokes[question.reset_cycles] += _memory_pokes(run)
         made.append(
             Stimulus(
@@ -126,12 +135,19 @@ def _words(graph: Graph, given: Mapping[int, int], clock: str | None) -> dict[st
     }
 
 
-def _pokes(graph: Graph, values: Mapping[int, int], registers: set[str]) -> list[Poke]:
-    """Whole registers that have a bit to be set, by the names that the source gives them.
+def _initial(graph: Graph) -> dict[int, int]:
+    return {net: int(value) for net, value in graph.initial.items()}
 
-    Raises CheckFailedToRun for a bit of no register that has a name.
+
+def _pokes(
+    graph: Graph, values: Mapping[int, int], bits: Set[int], registers: Set[str]
+) -> list[Poke]:
+    """Whole registers, with the `values` of all of their bits, of which some `bits` are to be set.
+
+    By the names that the source gives them. Raises CheckFailedToRun for a bit of no register that
+    has a name.
     """
-    wanted = {net for net, value in values.items() if value}
+    wanted = set(bits)
     pokes = []
     for name in sorted(registers):
         vector = graph.signals.get(name)

@@ -14,10 +14,10 @@ from openforge.analysis.two_safety import Question
 from openforge.engines.constant_time import cascade, steps
 from openforge.engines.constant_time.asking import Asked, Signal
 from openforge.engines.constant_time.cascade import Word
-from openforge.engines.constant_time.steps import Kind, Task
+from openforge.engines.constant_time.steps import Answer, Kind, Task
 from openforge.errors import CheckFailedToRun
 
-_PLANTED_ROUNDS = (64,)
+_PLANTED_ROUNDS = (64, 400, 2000)
 _PLANTED_S = 10.0
 _CHANGE_DEPTH = 100
 
@@ -73,14 +73,10 @@ def require_found(question: Question, work: Path, seed: int, *, proof: bool) -> 
     began = time.monotonic()
     if not cascade.flow(trial).reached:
         raise CheckFailedToRun("self-check: word-level taint does not see a leak that was planted")
-    task = Task(Kind.SEARCH, trial, seed, _PLANTED_S, _PLANTED_ROUNDS)
-    answer = steps.run(task, work / "planted-leak")
-    if answer.leak is None and answer.seen and answer.seen.cycles and not answer.seen.differed:
-        return SelfCheck("no two runs with different secrets are left", empty=True)
-    if answer.ended and answer.leak is None:
-        raise CheckFailedToRun(f"self-check: the search for a planted leak was {answer.ended}")
+    rounds = tuple(question.reset_cycles + cycles for cycles in _PLANTED_ROUNDS)
+    answer = steps.run(Task(Kind.SEARCH, trial, seed, _PLANTED_S, rounds), work / "planted-leak")
     if answer.leak is None:
-        raise CheckFailedToRun("self-check: co-simulation does not find a leak that was planted")
+        return _not_found(question, answer)
     if proof:
         task = Task(Kind.INDUCT, trial, seed, _PLANTED_S)
         answer = steps.run(task, work / "planted-proof")
@@ -88,3 +84,15 @@ def require_found(question: Question, work: Path, seed: int, *, proof: bool) -> 
             raise CheckFailedToRun("self-check: induction proves a design with a planted leak")
     seconds = time.monotonic() - began
     return SelfCheck(f"a leak planted in the design was found ({seconds:.1f} s)")
+
+
+def _not_found(question: Question, answer: Answer) -> SelfCheck:
+    """What it means that a planted leak was not found. Raises CheckFailedToRun for an engine."""
+    if answer.ended or answer.too_large:
+        said = answer.ended or answer.too_large
+        return SelfCheck(f"the search for a planted leak was ended: {said}", empty=True)
+    if answer.seen and not answer.seen.differed:
+        return SelfCheck("no two runs with different secrets are left", empty=True)
+    if question.memories:
+        return SelfCheck("random runs did not read the secret words of the memory", empty=True)
+    raise CheckFailedToRun("self-check: co-simulation does not find a leak that was planted")

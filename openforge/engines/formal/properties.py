@@ -38,9 +38,7 @@ def require_usable(design: Design, files: Sequence[Path]) -> None:
             f"not bound to the design: {', '.join(design.unbound)}; none of their properties would "
             f"be checked. Add `bind <module> {design.unbound[0]} <name> (.*);`"
         )
-    if design.unprovable:
-        lines = (f"{found.location or '?'}: {found.message}" for found in design.unprovable)
-        raise CheckFailedToRun("what cannot be in a proof:\n" + "\n".join(lines))
+    design.require_provable()
     bad = [found for found in design.properties if not found.supported]
     if bad:
         lines = (f"{found.location}: {found.name}: {found.problem}" for found in bad)

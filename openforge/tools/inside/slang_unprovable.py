@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pyslang import ast
+from pyslang import SourceLocation, ast
+from slang_effects import problems as effects
+from slang_races import Races
+from slang_reads import NAMED, reads
 from slang_values import kind
-from slang_walk import changed, edges_of
+from slang_walk import edges_of
 
 _DELAYED = ("NetSymbol", "ContinuousAssignSymbol", "PrimitiveInstanceSymbol")
 _WAITING = ("WaitStatement", "WaitForkStatement", "WaitOrderStatement")
-_NAMED = ("NamedValueExpression", "HierarchicalValueExpression")
-_SIGNALS = ("VariableSymbol", "NetSymbol", "ModportPortSymbol")
+_OWN_MACRO = "__slang_"
 # Yosys gives signals with these attributes a meaning that no simulator knows.
 _ATTRIBUTES = {"anyconst", "anyseq", "allconst", "allseq", "gclk", "init"}
 
@@ -23,17 +25,20 @@ _ATTRIBUTES = {"anyconst", "anyseq", "allconst", "allseq", "gclk", "init"}
 def unprovable(compilation: Any, top: Any, instances: set[str], places: Any) -> list[Any]:
     """Places and messages, as plain data; what is in a module used twice is there once."""
     rows: dict[str, dict[str, Any]] = {}
+    races = Races()
 
     def visit(node: Any) -> ast.VisitAction:
         if getattr(node, "isUninstantiated", False):
             return ast.VisitAction.Skip
-        for location, message in _problems(node, top, compilation):
+        races.visit(node)
+        for location, message in (*_problems(node, top, compilation), *effects(node)):
             row = {"location": places.of(location), "message": message}
             rows.setdefault(str(row), row)
         return ast.VisitAction.Advance
 
     top.visit(visit)
-    for location, message in _idle_binds(compilation, instances):
+    told = (*races.problems(), *_own_macros(compilation), *_idle_binds(compilation, instances))
+    for location, message in told:
         row = {"location": places.of(location), "message": message}
         rows.setdefault(str(row), row)
     return list(rows.values())
@@ -74,47 +79,28 @@ def _missing(block: Any) -> set[str]:
         return set()
     if edges_of(body.timing):
         return set()
-    read, called = _reads(body.stmt, set())
+    read, called = reads(body.stmt, set())
     if kind(body.timing) == "ImplicitEventControl":
-        return called - read
-    return (read | called) - _listed(body.timing)
+        return set(called - read)
+    return set(read | called) - _listed(body.timing)
 
 
 def _listed(timing: Any) -> set[str]:
     if kind(timing) == "EventListControl":
         return {path for event in timing.events for path in _listed(event)}
-    symbol = timing.expr.symbol if kind(timing.expr) in _NAMED else None
+    symbol = timing.expr.symbol if kind(timing.expr) in NAMED else None
     return {symbol.hierarchicalPath} if symbol is not None else set()
 
 
-def _reads(statement: Any, entered: set[str]) -> tuple[set[str], set[str]]:
-    """The signals that `statement` reads by itself, and those that it reads in functions.
-
-    The functions in `entered` were looked into before.
-    """
-    read: set[str] = set()
-    written: set[str] = set()
-    called: set[str] = set()
-
-    def visit(node: Any) -> None:
-        if kind(node) in _NAMED and _is_signal(node.symbol):
-            read.add(node.symbol.hierarchicalPath)
-        elif kind(node) == "AssignmentExpression":
-            written.update(symbol.hierarchicalPath for symbol in changed(node.left))
-        elif kind(node) == "CallExpression" and not node.isSystemCall:
-            path = node.subroutine.hierarchicalPath
-            if path not in entered:
-                entered.add(path)
-                called.update(*_reads(node.subroutine.body, entered))
-
-    statement.visit(visit)
-    return read - written, called - written
-
-
-def _is_signal(symbol: Any) -> bool:
-    if kind(symbol) not in _SIGNALS:
-        return False
-    return not getattr(symbol.parentScope, "isProceduralContext", False)
+def _own_macros(compilation: Any) -> Iterator[tuple[Any, str]]:
+    """Files with the macros that slang alone defines: a proof would read another text."""
+    manager = compilation.sourceManager
+    for buffer in manager.getAllBuffers():
+        if _OWN_MACRO in manager.getSourceText(buffer):
+            yield (
+                SourceLocation(buffer, manager.getSourceText(buffer).index(_OWN_MACRO)),
+                f"the macro {_OWN_MACRO}...: only the front end of proofs defines it",
+            )
 
 
 def _idle_binds(compilation: Any, instances: set[str]) -> Iterator[tuple[Any, str]]:
