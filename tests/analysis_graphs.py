@@ -96,6 +96,10 @@ def meaning(cell, ports):  # noqa: PLR0911  (one kind of cell after the other)
         return number(bits) - (bits[-1] << len(bits) if signed and bits else 0)
 
     x, y = whole(a, "A"), whole(b, "B")
+    if kind in ("$eqx", "$nex"):  # an x is equal to no 0 or 1
+        pairs = zip(cell.inputs["A"], cell.inputs["B"], strict=False)
+        if any((left in ("x", "z")) != (right in ("x", "z")) for left, right in pairs):
+            return bits_of(int(kind == "$nex"), width)
     if kind == "$shiftx":
         places = [n + y for n in range(width)]
         return [a[p] if 0 <= p < len(a) else None for p in places]

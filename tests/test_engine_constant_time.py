@@ -760,7 +760,7 @@ def test_what_a_netlist_says_otherwise_is_refused(check, text, says):
         "  function automatic logic f(logic x); logic y; y = ~x; return y; endfunction\n"
         "  assign valid = tick && f(ld);\n",
         "  logic t; always @(posedge clk) begin t = ld; valid <= t ^ tick; end\n",
-        "  logic [7:0] a, b; always @(posedge clk) for (int i = 0; i < 8; i = i + 1) a[i] <= d[i];\n"
+        "  logic [7:0] a, b; always @(posedge clk) for (int i = 0; i < 8; i++) a[i] <= d[i];\n"
         "  always @(posedge clk) for (int i = 0; i < 8; i++) b[i] <= a[i];\n"
         "  assign valid = tick & b[0];\n",
     ],

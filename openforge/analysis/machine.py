@@ -212,7 +212,7 @@ class _Builder:
             self._operator(cell)
 
     def _operator(self, cell: Cell) -> None:
-        if cell.type in ("$eqx", "$nex") and {"x", "z"} & {*cell.inputs["A"], *cell.inputs["B"]}:
+        if cell.type in ("$eqx", "$nex") and _never_equal(cell):
             # a constant x is the same as no value of two states (IEEE 1800-2017, 11.4.5)
             for n, bit in enumerate(cell.outputs["Y"]):
                 self._assign(bit, int(cell.type == "$nex" and n == 0))
@@ -347,6 +347,12 @@ class _Builder:
         memory.writes.append(
             WritePort(*(tuple(self._of(b, cell) for b in bits) for bits in (address, data, enable)))
         )
+
+
+def _never_equal(cell: Cell) -> bool:
+    """Whether a constant x or z is compared with a bit that can only be 0 or 1."""
+    pairs = zip(cell.inputs["A"], cell.inputs["B"], strict=False)
+    return any((a in ("x", "z")) != (b in ("x", "z")) for a, b in pairs)
 
 
 def _constant(cell: Cell, param: str, width: int) -> Word:
