@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from openforge import events
 from openforge.errors import ToolError
 from openforge.settings import Settings
@@ -92,8 +94,11 @@ def runtime(*, jobs: int, log: Path) -> Runtime:
     cache = Settings().cache / "verilator"
     folder = cache / _key(switches, sources)
     if not folder.is_dir():
-        events.log("Building Verilator's run-time library (once)")
-        _fill(folder, sources, switches, jobs=jobs, log=log)
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / "lock"):  # whoever comes second waits: it would take longer to build
+            if not folder.is_dir():
+                events.log("Building Verilator's run-time library (once)")
+                _fill(folder, sources, switches, jobs=jobs, log=log)
     objects = tuple(folder / f"{source.stem}.o" for source in sources)
     return Runtime(objects, folder / _HEADER)
 
