@@ -45,9 +45,9 @@ def netlist(design: Design, work: Path, *, flatten: bool = True) -> Path:
     design.require_elaborated()
     result = work / ("netlist.json" if flatten else "netlist_hierarchy.json")
     entry = Settings().cache / "netlists" / f"{_digest(design, flatten)}.json"
-    if not _fetch(entry, result):
+    if not fetch(entry, result):
         _make(design, work, result, flatten)
-        _store(result, entry)
+        store(result, entry)
     return result
 
 
@@ -98,21 +98,21 @@ def compare_ports(design: Design, netlist: Any) -> None:
         )
 
 
-def _fetch(entry: Path, result: Path) -> bool:
-    """Whether `entry` was there, whole, and is copied to `result`."""
+def fetch(entry: Path, result: Path) -> bool:
+    """Whether `entry` of a cache was there, whole, and is now copied to `result`."""
     try:
         shutil.copyfile(entry, result)
-        return _sum(result) == entry.with_suffix(".sha256").read_text("ascii")
+        return _sum(result) == entry.with_name(f"{entry.name}.sha256").read_text("ascii")
     except (OSError, ValueError):
         return False
 
 
-def _store(result: Path, entry: Path) -> None:
-    """Keep `result`; a cache that cannot be written is no error."""
+def store(result: Path, entry: Path) -> None:
+    """Keep `result` in a cache; one that cannot be written is no error."""
     with contextlib.suppress(OSError):
         entry.parent.mkdir(parents=True, exist_ok=True)
         _replace(entry, result.read_bytes())
-        _replace(entry.with_suffix(".sha256"), _sum(result).encode())
+        _replace(entry.with_name(f"{entry.name}.sha256"), _sum(result).encode())
 
 
 def _replace(path: Path, data: bytes) -> None:
