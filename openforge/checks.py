@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from openforge import check as checking
 from openforge import config, design, snapshot
 from openforge.check import Check
-from openforge.engines import constant_time, formal, lint, simulation
+from openforge.engines import constant_time, formal, lint, side_channel, simulation
 from openforge.errors import NotFound, OpenForgeError
 from openforge.model import Result, Stage, State, Verdict
 from openforge.record import PROJECT, CheckRecord, JobFile, read_job
@@ -58,6 +58,15 @@ CHECKS = (
         "verification.crypto_verification.constant_time",
         ("slang", "pyosys", "abc", "python-sat", "verilator", "c++"),
         constant_time.run,
+    ),
+    Check(
+        "side_channel",
+        Stage.CRYPTO,
+        "Side channel",
+        "TVLA (Goodwill et al. 2011; ISO/IEC 17825), robust probing (Faust et al. 2018)",
+        "verification.crypto_verification.side_channel",
+        ("slang", "pyosys", "verilator", "c++"),
+        side_channel.run,
     ),
 )
 

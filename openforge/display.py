@@ -36,7 +36,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(span=view.span, size=view.size, moment=view.moment)
+    made.filters.update(span=view.span, size=view.size, moment=view.moment, decimal=view.decimal)
     return made
 
 
@@ -68,6 +68,36 @@ def properties(run: CheckRecord) -> HTML:
 def leak(run: CheckRecord) -> HTML:
     """The way of a leak from the secret to what is observed, and waveforms of both runs."""
     return _show("leak", run)
+
+
+def power(run: CheckRecord) -> HTML:
+    """t over cycles for each order, beside the thresholds, and the mean power of both classes."""
+    return _show("power", run)
+
+
+def traces(run: CheckRecord) -> HTML:
+    """The largest |t| over the number of traces, and both classes where it is largest."""
+    return _show("traces", run)
+
+
+def leaking_nets(run: CheckRecord) -> HTML:
+    """The nets and probing sets that leak, and |z| of the strongest nets by cycle."""
+    return _show("leaking_nets", run)
+
+
+def source_heat(run: CheckRecord) -> HTML:
+    """The source lines that leaking nets come from."""
+    return _show("source_heat", run)
+
+
+def pair(run: CheckRecord) -> HTML:
+    """Waveforms of one trace of each class, around the strongest leak."""
+    return _show("pair", run)
+
+
+def cpa(run: CheckRecord) -> HTML:
+    """How many traces it took to recover each byte of the key; nothing where it was not tried."""
+    return _show("cpa", run)
 
 
 def latency(run: CheckRecord) -> HTML:

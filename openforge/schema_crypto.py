@@ -106,7 +106,21 @@ class ConstantTimeSection(Section):
 class CpaSection(Section):
     """Correlation power analysis."""
 
-    target: Name = Field(description="leakage function, e.g. aes128_first_round")
+    target: Name | None = Field(None, description="leakage function, e.g. aes128_first_round")
+    function: Glob | None = Field(
+        None, description="a Python file with `leakage(data, guess)` instead of a target"
+    )
+    key: Signal | None = Field(None, description="what is attacked; default: the only secret")
+    data: Signal | None = Field(
+        None, description="what the attacker knows; default: the only public input of its width"
+    )
+    num_traces: int = Field(10_000, ge=100, le=10**6, description="traces of the attack")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> CpaSection:
+        if (self.target is None) == (self.function is None):
+            raise ValueError("needs either 'target' or 'function'")
+        return self
 
 
 class SideChannelSection(Section):
@@ -129,6 +143,26 @@ class SideChannelSection(Section):
     )
     cpa: CpaSection | None = Field(None, description="key recovery by correlation")
     seed: Seed = Field(1, description="seed of the stimuli")
+    public: Literal["fixed", "random", "both"] = Field(
+        "both", description="public data: the same in all traces, drawn for each, or half and half"
+    )
+    probing: Literal["auto", "off", "glitches", "transitions"] = Field(
+        "auto",
+        description="probing sets: extended by glitches, and by transitions too (auto: with"
+        " both, if shares are declared)",
+    )
+    cycles: int | None = Field(
+        None, ge=1, le=4096, description="cycles of a trace; default: until done"
+    )
+    stimulus: Glob | None = Field(
+        None, description="recorded public inputs: CSV, a column a port, a row a cycle"
+    )
+    traces: Glob | None = Field(
+        None, description="measured traces that are assessed instead (.npy, .npz, Zarr, HDF5, .cwp)"
+    )
+    store_traces: int = Field(
+        0, ge=0, le=10**7, description="simulated traces that are kept as an artifact"
+    )
 
 
 class CustomRing(Section):

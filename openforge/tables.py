@@ -25,6 +25,14 @@ _PLACE = (
     _column("line", _INT, "line, from 1"),
 )
 
+# of the check `side_channel`
+_SERIES = _column("series", _TEXT, "campaign, e.g. public inputs fixed, or measured")
+_ORDER = _column("order", _INT, "statistical order, from 1")
+_CYCLE = _column("cycle", _INT, "cycle, or sample of a measured trace, from 0")
+_LOG10_P = _column("log10_p", _FLOAT, "-log10 of the two-sided p value")
+_TARGET = _column("target", _TEXT, "intermediate value that is guessed")
+_POSITION = _column("position", _INT, "byte of the key, from 0")
+
 TABLES: Mapping[str, pa.Schema] = {
     "findings": pa.schema(
         [
@@ -129,6 +137,92 @@ TABLES: Mapping[str, pa.Schema] = {
             _column("cycles", _INT, "cycles from start to done"),
             _column("operations", _INT, "random operations that took so long"),
             _column("after_reset", _BOOL, "the first operations after a reset, or later ones"),
+        ]
+    ),
+    "t_values": pa.schema(
+        [
+            _SERIES,
+            _ORDER,
+            _CYCLE,
+            _column("t", _FLOAT, "Welch's t of the fixed class against the random one"),
+            _LOG10_P,
+        ]
+    ),
+    "power": pa.schema(
+        [
+            _SERIES,
+            _CYCLE,
+            _column("mean_fixed", _FLOAT, "mean power of the fixed class, in the model's unit"),
+            _column("std_fixed", _FLOAT, "its standard deviation"),
+            _column("mean_random", _FLOAT, "mean power of the random class"),
+            _column("std_random", _FLOAT, "its standard deviation"),
+        ]
+    ),
+    "t_progress": pa.schema(
+        [
+            _SERIES,
+            _ORDER,
+            _column("traces", _INT, "traces so far, both classes"),
+            _column("t", _FLOAT, "the t that was farthest from 0 then, with its sign"),
+            _column("cycle", _INT, "its cycle"),
+        ]
+    ),
+    "distribution": pa.schema(
+        [
+            _SERIES,
+            _ORDER,
+            _column("cycle", _INT, "cycle of the largest |t|"),
+            _column("value", _FLOAT, "power, in the model's unit"),
+            _column("fixed", _INT, "traces of the fixed class with that power"),
+            _column("random", _INT, "traces of the random class with that power"),
+        ]
+    ),
+    "leaking": pa.schema(
+        [
+            _column("position", _INT, "rank, from 0, the strongest first"),
+            _column("kind", _TEXT, "net or probing set"),
+            _column("name", _TEXT, "net, hierarchical below the top, or where the probe is"),
+            _SERIES,
+            _CYCLE,
+            _column("statistic", _FLOAT, "z of a net, excess of a probing set"),
+            _LOG10_P,
+            _column("members", _TEXT, "what a probe sees: signals, separated by commas, cut"),
+            *_PLACE,
+        ]
+    ),
+    "net_heat": pa.schema(
+        [
+            _column("name", _TEXT, "net, hierarchical below the top"),
+            _CYCLE,
+            _column("z", _FLOAT, "z of how often it toggles, fixed class against random one"),
+            *_PLACE,
+        ]
+    ),
+    "source_heat": pa.schema(
+        [
+            *_PLACE,
+            _column("log10_p", _FLOAT, "largest -log10 p of what comes from this line"),
+            _column("nets", _INT, "nets and probing sets from this line that were tested"),
+            _column("leaking", _INT, "how many of them leak"),
+        ]
+    ),
+    "cpa_ranks": pa.schema(
+        [
+            _TARGET,
+            _POSITION,
+            _column("traces", _INT, "traces so far"),
+            _column("rank", _INT, "guesses that look better than the true key, 0: recovered"),
+            _column("guess", _INT, "the guess that looks best"),
+            _column("correlation", _FLOAT, "correlation of the true key with the power"),
+            _column("wrong", _FLOAT, "largest |correlation| of a wrong guess"),
+        ]
+    ),
+    "snr": pa.schema(
+        [
+            _TARGET,
+            _POSITION,
+            _CYCLE,
+            _column("snr", _FLOAT, "variance of the class means over the mean class variance"),
         ]
     ),
 }

@@ -9,7 +9,7 @@ import shlex
 from datetime import datetime
 from typing import Any
 
-from openforge import checks, excerpt, plots, resources, view_timing
+from openforge import checks, excerpt, plots, resources, view_power, view_timing
 from openforge.errors import NotFound
 from openforge.model import Finding
 from openforge.record import PROJECT, CheckRecord, JobRecord
@@ -47,6 +47,14 @@ def size(count: int) -> str:
     if count < 1000:
         return f"{count} B"
     return f"{count / 1e3:.1f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"
+
+
+def decimal(value: float | None) -> str:
+    """A number with three digits that count: "0.0312", "4.57", "3,082"."""
+    if value is None:
+        return ""
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return text.replace("-", "−")
 
 
 def moment(text: str | None) -> str:
@@ -93,6 +101,7 @@ def check(record: CheckRecord) -> dict[str, Any]:
         "coverage": coverage(record, rows(record, "coverage")),
         "test_plot": _plot([f"{t['module']}.{t['name']}" for t in tests], tests, "duration_s"),
         "timing": view_timing.timing(record),
+        "power": view_power.Power(record),
         "property_plot": _plot([str(p["name"]) for p in properties], properties, "depth"),
     }
 

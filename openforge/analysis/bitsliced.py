@@ -86,6 +86,18 @@ class Simulation:
         flip = np.where(held, self.tape.complemented[vectors], self.tape.constant[list(nets)] == 1)
         return found ^ np.where(flip.astype(bool), _ALL, np.uint64(0))[None, :, None]
 
+    def poked(self, batch: int) -> dict[int, NDArray[np.bool_]]:
+        """What registers hold before the traces of a batch, by net: bool[512]."""
+        found = bitsliced_numpy.poked(self, batch)
+        return {net: found[int(self.tape.vector[net])] for net in self.stimulus.pokes}
+
+    def initially(self, net: int) -> bool:
+        """The value of a net at the end of the prologue, which is the same in all traces."""
+        vector = int(self.tape.vector[net])
+        if vector < 0:
+            return bool(self.tape.constant[net] == 1)
+        return bool(self.start[vector] ^ self.tape.complemented[vector])
+
     def tables(
         self, first: int, n_batches: int, sets: Sequence[ProbingSet]
     ) -> list[NDArray[np.uint32]]:

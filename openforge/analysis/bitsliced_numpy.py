@@ -121,6 +121,13 @@ class Engine:
         return found
 
 
+def poked(simulation: Simulation, batch: int) -> dict[int, NDArray[np.bool_]]:
+    """What is poked into registers, by vector: bool[512]."""
+    run, plan = _Run(simulation, np.array([batch], np.uint64)), simulation.plan
+    pairs = zip(plan.poke_vector, plan.poke_source, strict=True)
+    return {int(vector): bits_of(run.source(int(source))) for vector, source in pairs}
+
+
 def _power(tape: Tape, cycle: _Cycle) -> NDArray[np.uint32]:
     total = np.zeros(len(cycle.classes), np.uint32)
     for where, change in cycle.changes:
@@ -154,7 +161,7 @@ class _Run:
         """The cycles of the batches."""
         plan = self._plan
         for vector, source in zip(plan.poke_vector, plan.poke_source, strict=True):
-            self._state[vector] = self._source(int(source))
+            self._state[vector] = self.source(int(source))
         if len(plan.poke_vector):
             self._settle()
         classes = bits_of(self.classes)
@@ -175,7 +182,8 @@ class _Run:
         n_slots = self._plan.n_slots
         return random_words(self.simulation.key, self._batches, slot, n_slots).reshape(-1)
 
-    def _source(self, source: int) -> Words:
+    def source(self, source: int) -> Words:
+        """The words of a source."""
         if source < 2:
             return np.full(self._state.shape[1], _ALL if source else 0, np.uint64)
         return self._variables[source - 2] if source < FRESH else self.slot(source - FRESH)
@@ -204,7 +212,7 @@ class _Run:
         value = self._state[inputs].copy()
         events = zip(plan.event_vector[start:end], plan.event_source[start:end], strict=True)
         for vector, source in events:
-            value[vector - GROUP] = self._source(int(source))
+            value[vector - GROUP] = self.source(int(source))
         self._put(inputs, value)
 
     def _settle(self) -> None:

@@ -19,6 +19,7 @@ from openforge.engines.constant_time.steps import Kind, Task
 from openforge.engines.constant_time.vacuity import SelfCheck
 from openforge.errors import CheckFailedToRun
 from openforge.interface import Interface, effective, resolve
+from openforge.interface_table import interface_rows
 from openforge.model import Result, Stage, Verdict
 from openforge.run_folder import RunFolder
 from openforge.schema_crypto import ConstantTimeSection
@@ -66,7 +67,7 @@ def run(params: ConstantTimeSection, design: Design, folder: RunFolder) -> Resul
     design.require_provable()
     graph = netlist.graph(design, folder.work)
     interface = resolve(design, graph, section)
-    folder.table("interface", conclusion.interface_rows(interface, section))
+    folder.table("interface", interface_rows(interface, section))
     try:
         asked = ask(design, graph, interface, folder.work, strict=params.strict)
         found = cascade.decide(

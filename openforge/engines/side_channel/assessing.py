@@ -1,0 +1,206 @@
+"""Tests of what was simulated, with one level for all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openforge.analysis import multiplicity, welch
+from openforge.analysis.bitsliced import Simulation
+from openforge.analysis.contingency import table_tests
+from openforge.analysis.histograms import Histograms, with_noise
+from openforge.analysis.net_tests import net_tests
+from openforge.analysis.probing import Probes
+from openforge.analysis.stimulus import CLASS_SLOT, LANES, random_words
+from openforge.analysis.tape import Tape
+from openforge.analysis.welch import Moments, TValues
+from openforge.engines.side_channel import gathering
+from openforge.engines.side_channel.stimulating import Campaign
+
+MOST_TESTED = 1 << 20
+"""Traces of a campaign with which nets and probing sets are tested, at most."""
+
+Progress = tuple[int, int, float, int]
+"""Traces so far, order, the t of largest size, and its cycle."""
+
+_KEPT = 40  # of the strongest nets, and of the probing sets
+
+
+@dataclass(frozen=True)
+class Family:
+    """Tests of one kind. `log10_p` is what a single one must exceed to reject."""
+
+    name: str
+    n_tests: int
+    log10_p: float
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A net, or a probe on it, in one cycle. `members` are the nets that a probe sees."""
+
+    kind: str
+    net: int
+    series: str
+    cycle: int
+    statistic: float
+    log10_p: float
+    members: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """A campaign: its power, and the tests of it.
+
+    `progress` has, for growing numbers of traces, the t of largest size: (traces, order, t, cycle).
+    `z` are the deviates of the nets, float64[n_cycles, n_vectors], and `n_net_tests` how many of
+    them could differ at all; `suspects` are the strongest, not all of them leak.
+    """
+
+    campaign: Campaign
+    simulation: Simulation
+    power: Histograms
+    moments: Moments
+    t: TValues
+    progress: tuple[Progress, ...]
+    n_traces: int
+    n_tested: int
+    z: NDArray[np.float64]
+    net_log10_p: NDArray[np.float64]
+    n_net_tests: int
+    n_set_tests: int
+    suspects: tuple[Suspect, ...]
+    probes: Probes | None
+    settled_tape: Tape = field(repr=False)
+    set_log10_p: tuple[float, ...] = field(default=(), repr=False)
+
+
+def assess(  # noqa: PLR0917  (what a campaign is tested with)
+    campaign: Campaign,
+    simulation: Simulation,
+    settled: Simulation,
+    probes: Probes | None,
+    n_traces: int,
+    orders: Sequence[int],
+    noise_stddev: float,
+) -> Assessed:
+    """The tests of a campaign. `settled` is the simulation without glitches, for nets and probes."""
+    n_batches = gathering.batches_of(n_traces)
+    progress: list[Progress] = []
+    for traces, found in gathering.histograms(simulation, n_batches):
+        power = with_noise(found, noise_stddev, campaign.key) if noise_stddev else found
+        if min(gathering.class_sizes(power)) > 1:
+            t = welch.t_values(power, orders)
+            progress += largest(traces, t)
+    n_tested = min(n_batches, gathering.batches_of(MOST_TESTED))
+    counts = gathering.toggles(settled, n_tested)
+    n_fixed, n_random = _sizes(settled, n_tested)
+    counted = (settled.tape.weight == 1)[None, :] & (counts[..., 1] > 0)
+    counted &= counts[..., 1] < n_fixed + n_random
+    tests = net_tests(counts[..., 0], counts[..., 1] - counts[..., 0], n_fixed, n_random)
+    log10_p = np.where(counted, tests.log10_p, 0.0)
+    suspects = list(_nets(campaign, settled, tests.z, log10_p))
+    found_sets = _sets(campaign, settled, probes, n_tested) if probes else ([], 0, ())
+    return Assessed(
+        campaign=campaign,
+        simulation=simulation,
+        power=power,
+        moments=welch.moments_of(power),
+        t=t,
+        progress=tuple(progress),
+        n_traces=n_batches * LANES,
+        n_tested=n_tested * LANES,
+        z=np.where(counted, tests.z, 0.0),
+        net_log10_p=log10_p,
+        n_net_tests=int(counted.sum()),
+        n_set_tests=found_sets[1],
+        suspects=(*suspects, *found_sets[0]),
+        probes=probes,
+        settled_tape=settled.tape,
+        set_log10_p=found_sets[2],
+    )
+
+
+def largest(traces: int, t: TValues) -> Iterator[Progress]:
+    """The t of largest size of each order, after so many traces."""
+    for row, order in enumerate(t.orders):
+        cycle = int(np.abs(t.t[row]).argmax())
+        yield traces, order, float(t.t[row, cycle]), cycle
+
+
+def _sizes(simulation: Simulation, n_batches: int) -> tuple[int, int]:
+    """The traces of each class in the first batches."""
+    batches = np.arange(n_batches, dtype=np.uint64)
+    words = random_words(simulation.key, batches, CLASS_SLOT, simulation.stimulus.n_slots)
+    random = int(np.bitwise_count(words).sum())
+    return n_batches * LANES - random, random
+
+
+def _nets(
+    campaign: Campaign, simulation: Simulation, z: NDArray[np.float64], log10_p: NDArray[np.float64]
+) -> Iterator[Suspect]:
+    """The nets with the smallest p, each in its worst cycle."""
+    net_of = np.zeros(simulation.tape.n_nets, np.int64)
+    placed = np.flatnonzero(simulation.tape.vector >= 0)
+    net_of[simulation.tape.vector[placed]] = placed
+    worst = log10_p.argmax(axis=0)
+    strength = log10_p.max(axis=0)
+    for vector in np.argsort(-strength, kind="stable")[:_KEPT]:
+        if strength[vector] > 0:
+            cycle = int(worst[vector])
+            yield Suspect(
+                "net",
+                int(net_of[vector]),
+                campaign.name,
+                cycle,
+                float(z[cycle, vector]),
+                float(strength[vector]),
+            )
+
+
+def _sets(
+    campaign: Campaign, simulation: Simulation, probes: Probes, n_batches: int
+) -> tuple[list[Suspect], int, tuple[float, ...]]:
+    """The probing sets with the smallest p, how many tests there were, and p of each set."""
+    net_of = {int(vector): net for net, vector in enumerate(simulation.tape.vector) if vector >= 0}
+    found, n_tests, strongest = [], 0, []
+    for probe, net, table in zip(
+        probes.sets, probes.nets, gathering.tables(simulation, n_batches, probes.sets), strict=True
+    ):
+        tests = table_tests(table)
+        n_tests += int((tests.informative > 1).sum())
+        cycle = int(tests.log10_p.argmax())
+        members = dict.fromkeys(net_of[vector] for vector in probe.vectors)
+        strongest.append(float(tests.log10_p[cycle]))
+        found.append(
+            Suspect(
+                "probing set",
+                net,
+                campaign.name,
+                cycle,
+                float(tests.deviate[cycle]),
+                float(tests.log10_p[cycle]),
+                tuple(members),
+            )
+        )
+    found.sort(key=lambda suspect: -suspect.log10_p)
+    return found[:_KEPT], n_tests, tuple(strongest)
+
+
+def families(assessed: Sequence[Assessed], threshold: float) -> dict[str, Family]:
+    """The families of tests, among which the level of a single |t| > `threshold` is shared."""
+    level = multiplicity.level_of(threshold)
+    sizes = {
+        "power": sum(found.t.t.size for found in assessed),
+        "net": sum(found.n_net_tests for found in assessed),
+        "probing set": sum(found.n_set_tests for found in assessed),
+    }
+    used = {name: size for name, size in sizes.items() if size}
+    share = level / max(1, len(used))
+    return {
+        name: Family(name, size, multiplicity.corrected_log10_p(share, size))
+        for name, size in used.items()
+    }

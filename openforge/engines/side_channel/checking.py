@@ -1,0 +1,214 @@
+"""The check from the annotation to the result: simulate, test, replay, conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from openforge import events
+from openforge.analysis.bitsliced import Model, Simulation, simulation
+from openforge.analysis.probing import probes
+from openforge.design import Design
+from openforge.engines.side_channel import (
+    attacking,
+    conclusion,
+    measured,
+    planting,
+    replaying,
+    storing,
+    writing,
+)
+from openforge.engines.side_channel.assessing import Assessed, Family, Suspect, assess, families
+from openforge.engines.side_channel.stimulating import Campaign, stimulus
+from openforge.engines.side_channel.subject import Subject, campaigns, subject
+from openforge.engines.side_channel.writing import Campaigned, Places
+from openforge.errors import CheckFailedToRun
+from openforge.interface import effective
+from openforge.model import Result
+from openforge.run_folder import RunFolder
+from openforge.schema_crypto import SideChannelSection
+from openforge.tools.verilator_replay import Replayer
+
+_INTERFACE = "verification.crypto_verification.interface"
+_PLANTED_TRACES = 8192
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What the tests found.
+
+    `leaking` are nets and probing sets whose test rejects, the strongest first; `rejected` the
+    campaigns whose power does, with order and cycle. `compared` counts values that were the same
+    when a pair was replayed, `planted` says whether a planted leak was found (None: not tried).
+    """
+
+    assessed: tuple[Assessed, ...]
+    families: dict[str, Family]
+    leaking: tuple[Suspect, ...]
+    rejected: tuple[tuple[Assessed, int, int], ...]
+    compared: int = 0
+    planted: bool | None = None
+
+    @property
+    def n_tests(self) -> int:
+        """How many tests there were, of all families."""
+        return sum(family.n_tests for family in self.families.values())
+
+    @property
+    def strongest(self) -> tuple[Assessed, int, int]:
+        """Of the campaigns whose power leaks the one with the smallest p, its order and cycle."""
+        return max(self.rejected, key=lambda r: r[0].t.log10_p[r[0].t.orders.index(r[1]), r[2]])
+
+
+def run(params: SideChannelSection, design: Design, folder: RunFolder) -> Result:
+    """Whether power depends on secrets.
+
+    Raises InterfaceError for a wrong annotation, DesignError for a design with several clocks,
+    latches, tri-states, loops or modules without content, CheckFailedToRun when there is nothing to
+    check although it is asked for, when an operation never ends, or when engines contradict.
+    """
+    if params.enabled is False:
+        return conclusion.skipped("switched off: side_channel.enabled is false")
+    if params.traces is not None:
+        return measured.run(params, design, folder)
+    section = effective(design.config.verification.crypto_verification.interface, (), ())
+    reason = _nothing(params, bool(section.secrets), bool(section.shares or section.randoms))
+    if reason:
+        return conclusion.skipped(reason)
+    design.require_elaborated()
+    design.require_provable()
+    with ThreadPoolExecutor(1) as pool:
+        early = None
+        if not section.shares:  # what is not masked leaks: its replay is built meanwhile
+            early = pool.submit(replaying.build, design, folder.work)
+        return _checked(params, subject(params, design, folder), folder, early)
+
+
+def _nothing(params: SideChannelSection, secrets: bool, protected: bool) -> str:
+    """Why there is nothing to check; empty if there is. Raises CheckFailedToRun if asked for."""
+    if not secrets and not protected:
+        reason = f"no secrets are declared ({_INTERFACE}.secrets)"
+        if params.enabled:
+            raise CheckFailedToRun(f"side_channel is enabled, but {reason}")
+        return reason
+    if not protected and not params.model_fields_set:
+        return (
+            "neither shares nor randoms are declared, so that the design does not claim to be "
+            "protected against power analysis; side_channel.enabled: true simulates it anyway"
+        )
+    return ""
+
+
+def _checked(
+    params: SideChannelSection, found: Subject, folder: RunFolder, early: Future[Replayer] | None
+) -> Result:
+    looked = _look(params, found)
+    places = Places(found.gates)
+    writing.tables(folder, looked.assessed, looked.leaking, looked.families, places)
+    attacked = attacking.attack(params, found, folder) if params.cpa else None
+    if looked.leaking or looked.rejected:
+        looked = _replayed(looked, found, places, folder, early)
+    else:
+        looked = _planted(looked, found)
+    storing.store(params, looked.assessed[0], found, folder)
+    result = conclusion.conclude(params, found, looked, places, attacked=attacked)
+    campaigns_ = [
+        Campaigned(a.campaign.name, a.n_traces, a.t, a.moments, a.campaign.key)
+        for a in looked.assessed
+    ]
+    writing.artifacts(folder, campaigns_, conclusion.tvla(result, params, looked))
+    return result
+
+
+def _look(params: SideChannelSection, found: Subject) -> Looked:
+    model = Model[params.power_model.upper()]
+    several = campaigns(params, found.roles)
+    assessed = []
+    for campaign in several:
+        events.log(f"Simulating: {campaign.name}")
+        assessed.append(_assessed(params, found, campaign, model, len(several)))
+    tested = families(assessed, params.tvla_threshold)
+    suspects = [s for a in assessed for s in a.suspects if s.log10_p > tested[s.kind].log10_p]
+    suspects.sort(key=lambda suspect: -suspect.log10_p)
+    rejected = [
+        (a, a.t.orders[row], int(cycle))
+        for a in assessed
+        for row, cycle in np.argwhere(a.t.log10_p > tested["power"].log10_p)
+    ]
+    return Looked(tuple(assessed), tested, tuple(suspects), tuple(rejected))
+
+
+def _assessed(
+    params: SideChannelSection, found: Subject, campaign: Campaign, model: Model, several: int
+) -> Assessed:
+    made = stimulus(found.roles, found.how.protocol, campaign)
+    run = simulation(found.gates, made, model, campaign.key)
+    if not np.array_equal(run.power(0, 1), run.power_by_numpy(0, 1)):
+        raise CheckFailedToRun("internal contradiction: both of our simulators give another power")
+    settled = run
+    if model is Model.TOGGLE_COUNT:
+        settled = simulation(found.gates, made, Model.HAMMING_DISTANCE, campaign.key)
+    wanted = params.probing != "off" and (bool(found.roles.sharings) or params.probing != "auto")
+    sets = probes(settled, transitions=params.probing != "glitches") if wanted else None
+    n_traces = -(-params.num_traces // several)
+    return assess(
+        campaign,
+        run,
+        settled,
+        sets,
+        n_traces=n_traces,
+        orders=tuple(sorted(set(params.orders))),
+        noise_stddev=params.noise_stddev,
+    )
+
+
+def _replayed(
+    looked: Looked,
+    found: Subject,
+    places: Places,
+    folder: RunFolder,
+    early: Future[Replayer] | None,
+) -> Looked:
+    """`looked` with a pair of traces of the strongest leak replayed on Verilator."""
+    events.log("Replaying a pair of traces on Verilator")
+    run, cycle = _strongest(looked)
+    compared = replaying.replay(
+        found.design,
+        found.interface,
+        run,
+        replaying.pair(run, cycle),
+        shown=_shown(looked.leaking, places),
+        replayer=early.result if early else lambda: replaying.build(found.design, folder.work),
+        folder=folder,
+    )
+    return replace(looked, compared=compared)
+
+
+def _strongest(looked: Looked) -> tuple[Simulation, int]:
+    """The simulation and cycle of what leaks most: the power, or else a net or probing set."""
+    if looked.rejected:
+        best, _, cycle = looked.strongest
+        return best.simulation, cycle
+    suspect = looked.leaking[0]
+    series = next(a for a in looked.assessed if a.campaign.name == suspect.series)
+    return series.simulation, suspect.cycle
+
+
+def _shown(leaking: Sequence[Suspect], places: Places) -> list[str]:
+    """The signals to be seen first: what leaks, and what a probe sees."""
+    nets = [net for suspect in leaking[:3] for net in (suspect.net, *suspect.members)]
+    return list(dict.fromkeys(places.name(net).partition("[")[0] for net in nets))
+
+
+def _planted(looked: Looked, found: Subject) -> Looked:
+    """`looked` with the self-check: nothing was found, so a planted leak must be."""
+    events.log("Planting a leak, to see that it is found")
+    first = looked.assessed[0]
+    family = looked.families.get("net")
+    seen = family is not None and planting.found(
+        found, first.campaign, min(first.n_traces, _PLANTED_TRACES), family.log10_p
+    )
+    return replace(looked, planted=seen)

@@ -1,0 +1,147 @@
+"""Measured traces through the same statistics: nothing is simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+
+from openforge import events
+from openforge.analysis import detection, multiplicity, trace_statistics, welch
+from openforge.analysis.trace_statistics import Statistics
+from openforge.analysis.welch import Moments, TValues
+from openforge.config import resolve_globs
+from openforge.design import Design
+from openforge.engines.side_channel import writing
+from openforge.engines.side_channel.assessing import Progress, largest
+from openforge.engines.side_channel.conclusion import SMALL_EFFECT
+from openforge.engines.side_channel.writing import Campaigned
+from openforge.errors import CheckFailedToRun
+from openforge.model import Finding, Level, Metric, Result, Stage, Verdict
+from openforge.run_folder import RunFolder
+from openforge.schema_crypto import SideChannelSection
+from openforge.tools import traces as reading
+from openforge.tools.traces import Imported
+
+SERIES = "measured"
+_FIRST = 1000  # traces after which t is looked at first
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The tests of measured traces. `log10_p` is what a single one must exceed to reject."""
+
+    imported: Imported
+    moments: Moments
+    t: TValues
+    log10_p: float
+
+
+def run(params: SideChannelSection, design: Design, folder: RunFolder) -> Result:
+    """Whether the measured traces of both classes differ.
+
+    Raises OpenForgeError for files that cannot be read, CheckFailedToRun for a class without
+    traces.
+    """
+    assert params.traces is not None
+    project = design.project_dir
+    path, *_ = resolve_globs(project, [params.traces], field="side_channel.traces")
+    events.log(f"Reading the traces of {params.traces}")
+    imported = reading.read(path, folder.work / "traces", project)
+    assert imported.labels is not None  # asked for
+    if min(np.bincount(imported.labels, minlength=2)) < 2:
+        raise CheckFailedToRun("side_channel.traces: both classes need two traces or more")
+    orders = tuple(sorted(set(params.orders)))
+    progress: list[Progress] = []
+    for traces, statistics in _growing(imported, max(orders)):
+        if min(statistics.n) > 1:
+            moments = trace_statistics.moments(statistics)
+            t = welch.t_from_moments(moments, orders)
+            progress += largest(traces, t)
+    level = multiplicity.level_of(params.tvla_threshold)
+    found = Measured(imported, moments, t, multiplicity.corrected_log10_p(level, t.t.size))
+    folder.table("t_values", writing.t_rows(SERIES, t))
+    folder.table("power", writing.power_rows(SERIES, moments))
+    folder.table("t_progress", writing.progress_rows(SERIES, progress))
+    result = _conclude(params, found)
+    summary = {"status": str(result.verdict), **result.summary}
+    writing.artifacts(folder, [Campaigned(SERIES, len(imported.traces), t, moments)], summary)
+    return result
+
+
+def _growing(imported: Imported, order: int) -> Iterator[tuple[int, Statistics]]:
+    """The statistics of the first traces, for numbers that double, and of all."""
+    assert imported.labels is not None
+    total = len(imported.traces)
+    marks = [_FIRST << n for n in range(40) if _FIRST << n < total] + [total]
+    so_far: list[Statistics] = []
+    start = 0
+    for end in marks:
+        part = trace_statistics.collect(
+            imported.traces[start:end], imported.labels[start:end], order=order
+        )
+        so_far = [reduce(trace_statistics.merge, [*so_far, part])]
+        start = end
+        yield end, so_far[0]
+
+
+def _conclude(params: SideChannelSection, found: Measured) -> Result:
+    labels = found.imported.labels
+    assert labels is not None
+    t, n_random = found.t, int(labels.sum())
+    n_fixed = len(labels) - n_random
+    level = multiplicity.level_of(params.tvla_threshold)
+    corrected = multiplicity.corrected_threshold(level, t.t.size)
+    effect = detection.smallest_effect(n_fixed, n_random, corrected)
+    row, sample = np.unravel_index(t.log10_p.argmax(), t.log10_p.shape)
+    largest_t = float(np.abs(t.t).max())
+    leaks = float(t.log10_p.max()) > found.log10_p
+    finding = Finding(
+        rule="power-leak",
+        level=Level.ERROR,
+        message=f"sample {sample} differs between the classes: t = {t.t[row, sample]:.1f} (order "
+        f"{t.orders[row]})",
+        tool="side_channel",
+        evidence=tuple(f"artifacts/{name}" for name in (writing.TVLA, writing.POWER_TRACE)),
+    )
+    doubt = ""
+    if largest_t > params.tvla_threshold:
+        doubt = (
+            f"|t| = {largest_t:.2f} is above {params.tvla_threshold:g}, and below {corrected:.2f}, "
+            f"the threshold for all {t.t.size} tests together; more traces decide"
+        )
+    elif effect > SMALL_EFFECT:
+        doubt = (
+            f"too few traces: a difference of {effect:.2f} standard deviations would be found, and "
+            f"{SMALL_EFFECT:g} is asked for"
+        )
+    verdict = Verdict.FAILED if leaks else Verdict.INCONCLUSIVE if doubt else Verdict.PASSED
+    return Result(
+        check="side_channel",
+        stage=Stage.CRYPTO,
+        verdict=verdict,
+        reason=finding.message if leaks else doubt,
+        bounds=(
+            f"{len(labels)} measured traces of {t.t.shape[1]} samples: {n_fixed} fixed, {n_random} "
+            f"random; orders {', '.join(map(str, t.orders))}",
+            f"family-wise level {level:.2g} for all {t.t.size} tests together: |t| must exceed "
+            f"{corrected:.2f}",
+            f"a difference of {effect:.3f} standard deviations is found with a probability of 90 %",
+        ),
+        assumptions=(
+            "classes were interleaved at random when the traces were taken, and traces are "
+            "independent: nothing in the file can show that",
+            "the design itself was not simulated",
+        ),
+        findings=(finding,) if leaks else (),
+        metrics=(
+            Metric(name="traces", value=len(labels)),
+            Metric(name="tests", value=int(t.t.size)),
+            Metric(name="family_wise_level", value=level),
+            Metric(name="corrected_threshold", value=round(corrected, 4)),
+            Metric(name="smallest_effect", value=round(effect, 5), unit="standard deviations"),
+        ),
+        summary={"max_t_value": round(largest_t, 4), "threshold": params.tvla_threshold},
+    )

@@ -1,0 +1,165 @@
+"""How an operation is run so that it ends: values of control inputs, and the number of cycles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openforge.analysis.bitsliced import LANES, Model, Simulation, simulation
+from openforge.analysis.gates import Gates
+from openforge.analysis.source import named
+from openforge.analysis.stimulus import bits_of
+from openforge.engines.side_channel.roles import Roles
+from openforge.engines.side_channel.stimulating import Campaign, Protocol, stimulus
+from openforge.errors import CheckFailedToRun
+from openforge.interface import Interface
+from openforge.schema_crypto import SideChannelSection
+
+MOST_CYCLES = 4096
+"""Cycles that an operation may take."""
+
+_FIRST_LIMIT = 64
+_MARGIN = 2  # cycles after the end: what the last edge stores is seen in the next cycle
+_QUIET_LIMIT = 64
+_SEARCH = 1 << 16  # numbers of campaigns that search, so that none has their random bits
+
+
+@dataclass(frozen=True)
+class Found:
+    """A protocol, and what a reader should know of how it was found."""
+
+    protocol: Protocol
+    said: tuple[str, ...]
+
+
+def find(
+    gates: Gates,
+    roles: Roles,
+    interface: Interface,
+    given: Protocol,
+    params: SideChannelSection,
+) -> Found:
+    """The protocol under which the operation ends, for `given` recorded inputs.
+
+    Raises CheckFailedToRun when `done` never comes within `MOST_CYCLES` cycles.
+    """
+    searching = _Searching(gates, roles, given, params.seed)
+    if params.cycles is not None:
+        said = f"{params.cycles} cycles a trace: side_channel.cycles"
+        return Found(replace(given, n_cycles=params.cycles), (said,))
+    if given.recorded:
+        return _recorded(searching, interface)
+    if roles.done is not None:
+        return searching.ending(interface)
+    if interface.done_cycles:
+        cycles = interface.done_cycles + _MARGIN
+        said = f"{cycles} cycles: interface.done.cycles, and {_MARGIN} more"
+        return Found(replace(given, n_cycles=cycles), (said,))
+    return searching.quiet()
+
+
+def _recorded(searching: _Searching, interface: Interface) -> Found:
+    found = searching.given
+    said = (f"public inputs as recorded, {found.n_cycles} cycles",)
+    if searching.roles.done is not None:
+        run = searching.simulation(found, Campaign("recorded", _SEARCH, searching.seed))
+        last = _ends(run, searching.roles.done)
+        if (last < 0).any():
+            raise CheckFailedToRun(_never(interface, found.n_cycles))
+    return Found(found, said)
+
+
+class _Searching:
+    def __init__(self, gates: Gates, roles: Roles, given: Protocol, seed: int) -> None:
+        self.gates, self.roles, self.given, self.seed = gates, roles, given, seed
+
+    def simulation(self, protocol: Protocol, campaign: Campaign) -> Simulation:
+        """The simulation of settled values, whatever is searched for."""
+        made = stimulus(self.roles, protocol, campaign)
+        return simulation(self.gates, made, Model.HAMMING_DISTANCE, campaign.key)
+
+    def ending(self, interface: Interface) -> Found:
+        """A start and controls with which `done` comes, in all of a batch of random traces."""
+        limit = min(_FIRST_LIMIT, MOST_CYCLES)
+        while limit <= MOST_CYCLES:
+            for number, pulse in enumerate((True, False)):
+                found = self._controls(limit, number, pulse)
+                if found is not None:
+                    return self._described(found)
+            limit *= 4
+        raise CheckFailedToRun(_never(interface, MOST_CYCLES))
+
+    def _controls(self, limit: int, number: int, pulse: bool) -> Protocol | None:
+        tried = replace(self.given, n_cycles=limit, pulse=pulse)
+        assert self.roles.done is not None
+        nets = [net for carrier in self.roles.controls for net in carrier.nets]
+        held = dict.fromkeys(nets, False)
+        if nets:
+            campaign = Campaign("search", _SEARCH + number, self.seed, search=True)
+            run = self.simulation(tried, campaign)
+            ends = _ends(run, self.roles.done)
+            if (ends < 0).all():
+                return None
+            values = bits_of(run.values(0, nets)[0]).reshape(len(nets), LANES)
+            ones = values.sum(axis=0)
+            best = min(np.flatnonzero(ends >= 0), key=lambda lane: (ends[lane], ones[lane], lane))
+            held = {net: bool(values[n, best]) for n, net in enumerate(nets)}
+        last = np.zeros(0)
+        for public_random in (False, True):
+            campaign = Campaign("try", _SEARCH + 2, self.seed, public_random=public_random)
+            ends = _ends(self.simulation(replace(tried, controls=held), campaign), self.roles.done)
+            if (ends < 0).any():
+                return None
+            last = np.append(last, ends)
+        end = int(last.max())
+        return replace(
+            self.given, controls=held, pulse=pulse, n_cycles=end + 1 + _MARGIN, done_cycle=end
+        )
+
+    def _described(self, found: Protocol) -> Found:
+        said = []
+        if self.roles.start is not None:
+            said.append("start is 1 in cycle 0" + (" only" if found.pulse else " and stays"))
+        names = {c.nets[0]: c.text for c in self.roles.controls}
+        if names:
+            held = (f"{names[net]} = {int(value)}" for net, value in found.controls.items())
+            said.append(f"controls, chosen so that the operation ends: {', '.join(held)}")
+        said.append(f"done comes by cycle {found.done_cycle}; {found.n_cycles} cycles a trace")
+        return Found(found, tuple(said))
+
+    def quiet(self) -> Found:
+        """Until nothing moves any more when randomness is drawn once, or a limit."""
+        tried = replace(self.given, n_cycles=_QUIET_LIMIT)
+        run = self.simulation(tried, Campaign("quiet", _SEARCH + 3, self.seed, fresh=False))
+        moving = np.flatnonzero(run.power(0, 1).any(axis=0))
+        last = int(moving[-1]) if len(moving) else 0
+        cycles = min(last + 1 + _MARGIN, _QUIET_LIMIT)
+        said = f"{cycles} cycles a trace: no done is declared, and nothing moves after cycle {last}"
+        if cycles == _QUIET_LIMIT:
+            said = (
+                f"{cycles} cycles a trace: no done is declared, and the design is still busy then"
+            )
+        return Found(replace(self.given, n_cycles=cycles), (said,))
+
+
+def _ends(run: Simulation, done: int) -> NDArray[np.int64]:
+    """The first cycle in which `done` is 1 after it was 0, a trace of batch 0; -1 for none."""
+    found = bits_of(run.values(0, [done])).reshape(run.n_cycles, LANES)
+    vector = run.tape.vector[done]
+    idle = bool(run.start[vector] ^ run.tape.complemented[vector]) if vector >= 0 else True
+    before = np.concatenate([np.full((1, LANES), idle), found[:-1]])
+    rises = found & ~before
+    return np.where(rises.any(axis=0), rises.argmax(axis=0), -1)
+
+
+def _never(interface: Interface, cycles: int) -> str:
+    done = named(interface.done.text) if interface.done else "done"
+    start = f"after '{named(interface.start.text)}'" if interface.start else "after the reset"
+    return (
+        f"'{done}' does not come within {cycles} cycles {start}, in all traces: the operation that "
+        "would be measured does not end. Is interface.done right, is there an interface.start, do "
+        "interface.constants put the design into its working mode? Or record the public inputs: "
+        "side_channel.stimulus"
+    )

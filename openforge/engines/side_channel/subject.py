@@ -1,0 +1,95 @@
+"""What is simulated: the gates of a design, what each net is, and how an operation is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openforge import events, netlist, netlist_gates
+from openforge.analysis import gates
+from openforge.analysis.gates import Gates
+from openforge.config import resolve_globs
+from openforge.design import Design
+from openforge.engines.side_channel import protocol, recorded
+from openforge.engines.side_channel.protocol import Found
+from openforge.engines.side_channel.roles import Roles, drives_nothing, roles
+from openforge.engines.side_channel.stimulating import Campaign, Classes, Protocol
+from openforge.errors import CheckFailedToRun
+from openforge.interface import Interface, effective, resolve
+from openforge.interface_table import interface_rows
+from openforge.run_folder import RunFolder
+from openforge.schema_crypto import SideChannelSection
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A design as it is simulated."""
+
+    design: Design
+    gates: Gates
+    interface: Interface
+    roles: Roles
+    how: Found
+
+
+def subject(params: SideChannelSection, design: Design, folder: RunFolder) -> Subject:
+    """The gates of `design`, with the roles of its nets and a protocol.
+
+    Raises InterfaceError, DesignError and CheckFailedToRun as `checking.run` says.
+    """
+    events.log("Making the netlist of gates")
+    crypto = design.config.verification.crypto_verification
+    section = effective(crypto.interface, (), ())
+    interface = resolve(design, netlist.graph(design, folder.work), section)
+    folder.table("interface", interface_rows(interface, section))
+    found = gates.gates(netlist_gates.graph(design, folder.work), interface.clock)
+    assigned = roles(interface, found)
+    _require_secrets(found, assigned)
+    given = Protocol()
+    if params.stimulus is not None:
+        path, *_ = resolve_globs(
+            design.project_dir, [params.stimulus], field="side_channel.stimulus"
+        )
+        rows = recorded.read(path, found, assigned)
+        given = Protocol(recorded=rows, n_cycles=len(rows))
+    how = protocol.find(found, assigned, interface, given, params)
+    return Subject(design, found, interface, assigned, how)
+
+
+def campaigns(params: SideChannelSection, assigned: Roles) -> list[Campaign]:
+    """The campaigns among which the traces are shared.
+
+    Two, for one could miss a leak: with public data the same in all traces, a leak that needs
+    another value of them; with public data at random, one that they hide. Raises CheckFailedToRun
+    for random_vs_random without a secret bit that can be chosen.
+    """
+    classes = Classes.SECRETS
+    if params.test == "random_vs_random":
+        if not assigned.secrets and all(sharing.modulus for sharing in assigned.sharings):
+            raise CheckFailedToRun(
+                "random_vs_random compares both values of a secret bit, and all secrets are shared "
+                "arithmetically; use fixed_vs_random"
+            )
+        classes = Classes.BIT
+    if assigned.data:
+        both = [("public inputs fixed", False), ("public inputs random", True)]
+        names = [row for row in both if params.public in ("both", row[0].rpartition(" ")[2])]
+    else:
+        names = [("first fixed secret", False), ("second fixed secret", False)]
+    return [
+        Campaign(name, number, params.seed, classes, random)
+        for number, (name, random) in enumerate(names)
+    ]
+
+
+def _require_secrets(found: Gates, assigned: Roles) -> None:
+    """Raises CheckFailedToRun when what is said to be secret cannot differ or matters nowhere."""
+    carriers = [*assigned.secrets, *(c for sharing in assigned.sharings for c in sharing.of)]
+    constant = [c.text for c in carriers if not any(c.nets)]
+    if constant:
+        raise CheckFailedToRun(
+            f"the secrets are constant in the netlist: {', '.join(constant)}; what never changes "
+            "cannot be told from power"
+        )
+    unread = drives_nothing(found, carriers)
+    if unread:
+        raise CheckFailedToRun(f"nothing in the design reads the secrets {', '.join(unread)}")
