@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from openforge import cli_config, cli_interface, cli_options, cli_token
+from openforge import cli_config, cli_interface, cli_options, cli_token, cli_traces
 from openforge.cli_options import JobArgument, ProjectArgument, ServerOption, WorkspaceOption
 from openforge.errors import OpenForgeError
 
@@ -33,6 +33,7 @@ app = typer.Typer(
 app.add_typer(cli_config.app, name="config")
 app.add_typer(cli_interface.app, name="interface")
 app.add_typer(cli_token.app, name="token")
+app.add_typer(cli_traces.app, name="traces")
 
 
 class ReportFormat(StrEnum):

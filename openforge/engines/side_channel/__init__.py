@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def run(params: SideChannelSection, design: Design, folder: RunFolder) -> Result:
-    """Whether power depends on secrets; see `checking.run`."""
-    from openforge.engines.side_channel import checking
+    """Whether power depends on secrets; see `checking`."""
+    from openforge.engines.side_channel.checking import run as check  # numbers take time to import
 
-    return checking.run(params, design, folder)
+    return check(params, design, folder)

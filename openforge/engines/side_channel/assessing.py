@@ -87,7 +87,7 @@ def assess(  # noqa: PLR0917  (what a campaign is tested with)
     orders: Sequence[int],
     noise_stddev: float,
 ) -> Assessed:
-    """The tests of a campaign. `settled` is the simulation without glitches, for nets and probes."""
+    """The tests of a campaign. `settled` is without glitches, for nets and probing sets."""
     n_batches = gathering.batches_of(n_traces)
     progress: list[Progress] = []
     for traces, found in gathering.histograms(simulation, n_batches):
@@ -143,9 +143,7 @@ def _nets(
     campaign: Campaign, simulation: Simulation, z: NDArray[np.float64], log10_p: NDArray[np.float64]
 ) -> Iterator[Suspect]:
     """The nets with the smallest p, each in its worst cycle."""
-    net_of = np.zeros(simulation.tape.n_nets, np.int64)
-    placed = np.flatnonzero(simulation.tape.vector >= 0)
-    net_of[simulation.tape.vector[placed]] = placed
+    net_of = _net_of(simulation)
     worst = log10_p.argmax(axis=0)
     strength = log10_p.max(axis=0)
     for vector in np.argsort(-strength, kind="stable")[:_KEPT]:
@@ -153,7 +151,7 @@ def _nets(
             cycle = int(worst[vector])
             yield Suspect(
                 "net",
-                int(net_of[vector]),
+                net_of[int(vector)],
                 campaign.name,
                 cycle,
                 float(z[cycle, vector]),
@@ -161,11 +159,17 @@ def _nets(
             )
 
 
+def _net_of(simulation: Simulation) -> dict[int, int]:
+    """The net of each vector; of those that share one, the visible one, which comes first."""
+    pairs = enumerate(simulation.tape.vector.tolist())
+    return {vector: net for net, vector in reversed(list(pairs)) if vector >= 0}
+
+
 def _sets(
     campaign: Campaign, simulation: Simulation, probes: Probes, n_batches: int
 ) -> tuple[list[Suspect], int, tuple[float, ...]]:
     """The probing sets with the smallest p, how many tests there were, and p of each set."""
-    net_of = {int(vector): net for net, vector in enumerate(simulation.tape.vector) if vector >= 0}
+    net_of = _net_of(simulation)
     found, n_tests, strongest = [], 0, []
     for probe, net, table in zip(
         probes.sets, probes.nets, gathering.tables(simulation, n_batches, probes.sets), strict=True

@@ -135,8 +135,7 @@ class _Found:
         if odd and field != "public":
             raise CheckFailedToRun(
                 f"{_FIELD}.{field}: '{named(bits.text)}' is driven by other nets, so that it "
-                "cannot be set; name inputs or registers (a register with an asynchronous reset is set "
-                "through its inputs)"
+                "cannot be set; name inputs or registers"
             )
         return Carrier(bits.text, tuple(nets), stored=True)
 
