@@ -34,8 +34,8 @@ module sbox (
       valid_q <= 1'b0;
       done    <= 1'b0;
     end else begin
-      x_q     <= pt ^ key;             // LEAK: the key, but for what is public
-      y       <= SBOX[8'd255 - x_q];   // LEAK: and here not linear any more
+      if (start) x_q <= pt ^ key;               // LEAK: the key, but for what is public
+      if (valid_q) y <= SBOX[8'd255 - x_q];     // LEAK: and here not linear any more
       valid_q <= start;
       done    <= valid_q;
     end

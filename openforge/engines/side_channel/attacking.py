@@ -56,7 +56,11 @@ def attack(params: SideChannelSection, subject: Subject, folder: RunFolder) -> A
     asked, roles = params.cpa, subject.roles
     events.log("Attacking by correlation")
     key = _key(asked, roles)
-    data, roles, wanted = _data(asked, subject, len(key.nets))
+    data, wanted = _data(asked, subject, len(key.nets))
+    others = tuple(c for c in roles.secrets if c != key)  # what is not the key varies
+    roles = replace(
+        roles, secrets=tuple({*roles.secrets} - {*others}), data=(*roles.data, *others)
+    )
     campaign = Campaign("attack", _NUMBER, params.seed, Classes.NONE, public_random=True)
     model = Model[params.power_model.upper()]
     protocol = subject.how.protocol
@@ -94,22 +98,21 @@ def _chosen(field: str, given: str | None, found: dict[str, Carrier], what: str)
 
 def _data(
     asked: CpaSection, subject: Subject, width: int
-) -> tuple[Carrier, Roles, Callable[[int, Simulation], NDArray[np.uint64]]]:
-    """What the attacker knows, the roles with it random, and its bits in a batch."""
+) -> tuple[Carrier, Callable[[int, Simulation], NDArray[np.uint64]]]:
+    """What the attacker knows, and its bits in a batch."""
     roles = subject.roles
     known = {c.text: c for c in (*roles.data, *roles.secrets)}
     outputs = {port.name: port for port in subject.gates.graph.outputs}
     if asked.data in outputs:
         literals = [subject.gates.literal(bit) for bit in outputs[asked.data].bits]
         carrier = Carrier(asked.data, tuple(literal >> 1 for literal in literals), stored=False)
-        return carrier, roles, lambda batch, run: run.values(batch, carrier.nets)[-1]
+        end = subject.how.protocol.done_cycle  # where results are valid for a cycle
+        cycle = -1 if end is None else end
+        return carrier, lambda batch, run: run.values(batch, carrier.nets)[cycle]
     if asked.data is None:
         known = {c.text: c for c in roles.data if len(c.nets) == width}
     carrier = _chosen("data", asked.data, known, "known inputs")
-    if carrier in roles.secrets:  # the attacker sends it, whatever the interface calls it
-        rest = tuple(c for c in roles.secrets if c != carrier)
-        roles = replace(roles, secrets=rest, data=(*roles.data, carrier))
-    return carrier, roles, lambda batch, run: run.values(batch, carrier.nets)[0]
+    return carrier, lambda batch, run: run.values(batch, carrier.nets)[0]
 
 
 def _secret(subject: Subject, run: Simulation, key: Carrier) -> bytes:

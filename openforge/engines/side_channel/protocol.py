@@ -106,17 +106,26 @@ class _Searching:
             ones = values.sum(axis=0)
             best = min(np.flatnonzero(ends >= 0), key=lambda lane: (ends[lane], ones[lane], lane))
             held = {net: bool(values[n, best]) for n, net in enumerate(nets)}
-        last = np.zeros(0)
-        for public_random in (False, True):
-            campaign = Campaign("try", _SEARCH + 2, self.seed, public_random=public_random)
-            ends = _ends(self.simulation(replace(tried, controls=held), campaign), self.roles.done)
-            if (ends < 0).any():
+        end = self._end(replace(tried, controls=held), public_random=False, least=LANES)
+        if end is None:
+            return None
+        if self.roles.data:  # a length of 0, say, may have no end
+            later = self._end(
+                replace(tried, controls=held), public_random=True, least=LANES // 2
+            )
+            if later is None:
                 return None
-            last = np.append(last, ends)
-        end = int(last.max())
+            end = max(end, later)
         return replace(
             self.given, controls=held, pulse=pulse, n_cycles=end + 1 + _MARGIN, done_cycle=end
         )
+
+    def _end(self, protocol: Protocol, *, public_random: bool, least: int) -> int | None:
+        """The last cycle in which `done` comes, in a batch in which it does for `least` traces."""
+        campaign = Campaign("try", _SEARCH + 2, self.seed, public_random=public_random)
+        assert self.roles.done is not None
+        ends = _ends(self.simulation(protocol, campaign), self.roles.done)
+        return int(ends.max()) if (ends >= 0).sum() >= least else None
 
     def _described(self, found: Protocol) -> Found:
         said = []
@@ -126,7 +135,9 @@ class _Searching:
         if names:
             held = (f"{names[net]} = {int(value)}" for net, value in found.controls.items())
             said.append(f"controls, chosen so that the operation ends: {', '.join(held)}")
-        said.append(f"done comes by cycle {found.done_cycle}; {found.n_cycles} cycles a trace")
+        said.append(
+            f"done comes by cycle {found.done_cycle} in {LANES} traces; {found.n_cycles} cycles a trace"
+        )
         return Found(found, tuple(said))
 
     def quiet(self) -> Found:
