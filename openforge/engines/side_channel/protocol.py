@@ -136,7 +136,8 @@ class _Searching:
             held = (f"{names[net]} = {int(value)}" for net, value in found.controls.items())
             said.append(f"controls, chosen so that the operation ends: {', '.join(held)}")
         said.append(
-            f"done comes by cycle {found.done_cycle} in {LANES} traces; {found.n_cycles} cycles a trace"
+            f"done comes by cycle {found.done_cycle} in {LANES} traces; a trace has "
+            f"{found.n_cycles} cycles"
         )
         return Found(found, tuple(said))
 

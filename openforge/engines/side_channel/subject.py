@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from openforge import events, netlist, netlist_gates
-from openforge.analysis import gates
+from openforge.analysis import gates, gating
 from openforge.analysis.gates import Gates
 from openforge.config import resolve_globs
 from openforge.design import Design
@@ -39,9 +39,11 @@ def subject(params: SideChannelSection, design: Design, folder: RunFolder) -> Su
     events.log("Making the netlist of gates")
     crypto = design.config.verification.crypto_verification
     section = effective(crypto.interface, (), ())
-    interface = resolve(design, netlist.graph(design, folder.work), section)
+    words = gating.ungated(netlist.graph(design, folder.work))
+    interface = resolve(design, words, section)
     folder.table("interface", interface_rows(interface, section))
-    found = gates.gates(netlist_gates.graph(design, folder.work), interface.clock)
+    graph = gating.ungated(netlist_gates.graph(design, folder.work))
+    found = gates.gates(graph, interface.clock)
     assigned = roles(interface, found)
     _require_secrets(found, assigned)
     given = Protocol()
