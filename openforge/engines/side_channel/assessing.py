@@ -23,6 +23,7 @@ from openforge.engines.side_channel.stimulating import Campaign
 MOST_TESTED = 1 << 20
 """Traces of a campaign with which nets and probing sets are tested, at most."""
 
+Singles = NDArray[np.float32]
 Progress = tuple[int, int, float, int]
 """Traces so far, order, the t of largest size, and its cycle."""
 
@@ -56,7 +57,7 @@ class Assessed:
     """A campaign: its power, and the tests of it.
 
     `progress` has, for growing numbers of traces, the t of largest size: (traces, order, t, cycle).
-    `z` are the deviates of the nets, float64[n_cycles, n_vectors], and `n_net_tests` how many of
+    `z` are the deviates of the nets, float32[n_cycles, n_vectors], and `n_net_tests` how many of
     them could differ at all; `suspects` are the strongest, not all of them leak.
     """
 
@@ -68,8 +69,8 @@ class Assessed:
     progress: tuple[Progress, ...]
     n_traces: int
     n_tested: int
-    z: NDArray[np.float64]
-    net_log10_p: NDArray[np.float64]
+    z: Singles
+    net_log10_p: Singles
     n_net_tests: int
     n_set_tests: int
     suspects: tuple[Suspect, ...]
@@ -96,13 +97,8 @@ def assess(  # noqa: PLR0917  (what a campaign is tested with)
             t = welch.t_values(power, orders)
             progress += largest(traces, t)
     n_tested = min(n_batches, gathering.batches_of(MOST_TESTED))
-    counts = gathering.toggles(settled, n_tested)
-    n_fixed, n_random = _sizes(settled, n_tested)
-    counted = (settled.tape.weight == 1)[None, :] & (counts[..., 1] > 0)
-    counted &= counts[..., 1] < n_fixed + n_random
-    tests = net_tests(counts[..., 0], counts[..., 1] - counts[..., 0], n_fixed, n_random)
-    log10_p = np.where(counted, tests.log10_p, 0.0)
-    suspects = list(_nets(campaign, settled, tests.z, log10_p))
+    z, log10_p, n_net_tests = _net_tests(settled, n_tested)
+    suspects = list(_nets(campaign, settled, z, log10_p))
     found_sets = _sets(campaign, settled, probes, n_tested) if probes else ([], 0, ())
     return Assessed(
         campaign=campaign,
@@ -113,9 +109,9 @@ def assess(  # noqa: PLR0917  (what a campaign is tested with)
         progress=tuple(progress),
         n_traces=n_batches * LANES,
         n_tested=n_tested * LANES,
-        z=np.where(counted, tests.z, 0.0),
+        z=z,
         net_log10_p=log10_p,
-        n_net_tests=int(counted.sum()),
+        n_net_tests=n_net_tests,
         n_set_tests=found_sets[1],
         suspects=(*suspects, *found_sets[0]),
         probes=probes,
@@ -139,8 +135,24 @@ def _sizes(simulation: Simulation, n_batches: int) -> tuple[int, int]:
     return n_batches * LANES - random, random
 
 
+def _net_tests(simulation: Simulation, n_batches: int) -> tuple[Singles, Singles, int]:
+    """The deviate and -log10 p of each vector in each cycle, and how many of them could differ."""
+    n_fixed, n_random = _sizes(simulation, n_batches)
+    shape = simulation.n_cycles, simulation.tape.n_nets
+    z, log10_p, n_tests = np.zeros(shape, np.float32), np.zeros(shape, np.float32), 0
+    for begin, counts in gathering.toggles(simulation, n_batches):
+        fixed, every = counts[..., 0], counts[..., 1]
+        counted = (simulation.tape.weight == 1)[None, :] & (every > 0)
+        counted &= every < n_fixed + n_random
+        tests = net_tests(fixed[counted], (every - fixed)[counted], n_fixed, n_random)
+        z[begin : begin + len(counts)][counted] = tests.z
+        log10_p[begin : begin + len(counts)][counted] = tests.log10_p
+        n_tests += int(counted.sum())
+    return z, log10_p, n_tests
+
+
 def _nets(
-    campaign: Campaign, simulation: Simulation, z: NDArray[np.float64], log10_p: NDArray[np.float64]
+    campaign: Campaign, simulation: Simulation, z: Singles, log10_p: Singles
 ) -> Iterator[Suspect]:
     """The nets with the smallest p, each in its worst cycle."""
     net_of = _net_of(simulation)

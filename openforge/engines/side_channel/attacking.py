@@ -58,9 +58,7 @@ def attack(params: SideChannelSection, subject: Subject, folder: RunFolder) -> A
     key = _key(asked, roles)
     data, wanted = _data(asked, subject, len(key.nets))
     others = tuple(c for c in roles.secrets if c != key)  # what is not the key varies
-    roles = replace(
-        roles, secrets=tuple({*roles.secrets} - {*others}), data=(*roles.data, *others)
-    )
+    roles = replace(roles, secrets=tuple({*roles.secrets} - {*others}), data=(*roles.data, *others))
     campaign = Campaign("attack", _NUMBER, params.seed, Classes.NONE, public_random=True)
     model = Model[params.power_model.upper()]
     protocol = subject.how.protocol

@@ -144,7 +144,10 @@ def _bounds(params: SideChannelSection, subject: Subject, looked: Looked) -> Ite
     orders = ", ".join(str(order) for order in looked.assessed[0].t.orders)
     yield f"orders {orders}; power: {_UNITS[params.power_model]}"
     if params.noise_stddev:
-        yield f"Gaussian noise with a standard deviation of {params.noise_stddev:g} on every cycle"
+        yield (
+            f"Gaussian noise with a standard deviation of {params.noise_stddev:g} on the power of "
+            "every cycle; nets and probing sets are tested without noise"
+        )
     level = multiplicity.level_of(params.tvla_threshold)
     sizes = ", ".join(f"{f.n_tests} of a {f.name}" for f in looked.families.values())
     yield (
@@ -193,8 +196,11 @@ def _assumptions(params: SideChannelSection, subject: Subject, looked: Looked) -
         f"{s.name} in {len(s.of)} uniform shares" + (f" modulo {s.modulus}" if s.modulus else "")
         for s in roles.sharings
     ]
-    first = "0 in the first campaign, a random one in others"
-    yield f"secret: {', '.join(secrets)}; the fixed value is {first}"
+    yield f"secret: {', '.join(secrets)}"
+    if params.test == "fixed_vs_random":
+        yield "the fixed value of secrets is 0 in the first campaign, and a random one in others"
+    else:
+        yield "compared are the values of those secret bits only that the campaigns are named after"
     if roles.randoms:
         yield f"uniform and independent: {', '.join(c.text for c in roles.randoms)}"
     if roles.data:

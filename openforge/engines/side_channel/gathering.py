@@ -16,7 +16,7 @@ from openforge.analysis.histograms import Histograms, merged
 
 _PIECE = 1 << 13  # batches that a worker is given at a time: 4 million traces
 _PILOT = 2  # batches from which the range of the power is guessed
-_TOGGLE_BYTES = 24 << 20  # of a worker's table of toggles
+_TOGGLE_BYTES = 8 << 20  # of a worker's table of toggles
 _Found = TypeVar("_Found")
 
 
@@ -68,14 +68,13 @@ class _Bins:
             margin *= 4
 
 
-def toggles(simulation: Simulation, n_batches: int) -> NDArray[np.int64]:
-    """In how many traces each vector changed in each cycle: int64[n_cycles, n_nets, 2].
+def toggles(simulation: Simulation, n_batches: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """In how many traces each vector changed, some cycles at a time: int64[cycles, n_nets, 2].
 
-    The last index: traces of the fixed class, all traces.
+    With each part comes its first cycle. The last index: traces of the fixed class, all traces.
+    Memory does not grow with the number of cycles: each part is simulated from the beginning.
     """
-    size = 8 * simulation.tape.n_nets
-    window = max(1, _TOGGLE_BYTES // size)
-    found = np.zeros((simulation.n_cycles, simulation.tape.n_nets, 2), np.int64)
+    window = max(1, _TOGGLE_BYTES // (8 * simulation.tape.n_nets))
     for begin in range(0, simulation.n_cycles, window):
         end = min(begin + window, simulation.n_cycles)
 
@@ -84,9 +83,10 @@ def toggles(simulation: Simulation, n_batches: int) -> NDArray[np.int64]:
         ) -> NDArray[np.uint32]:
             return simulation.toggles(first, count, begin, end)
 
+        found = np.zeros((end - begin, simulation.tape.n_nets, 2), np.int64)
         for part in _each(0, n_batches, counted):
-            found[begin:end] += part
-    return found
+            found += part
+        yield begin, found
 
 
 def tables(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from openforge.analysis.bitsliced import Model, simulation
 from openforge.analysis.gates import Gate, Gates, Kind
 from openforge.analysis.net_tests import net_tests
@@ -38,7 +40,9 @@ def found(subject: Subject, campaign: Campaign, n_traces: int, log10_p: float) -
     given = stimulus(roles, subject.how.protocol, campaign)
     made = simulation(planted, given, Model.HAMMING_DISTANCE, campaign.key)
     n_batches = gathering.batches_of(n_traces)
-    counts = gathering.toggles(made, n_batches)[:, made.tape.vector[net]]
+    vector = made.tape.vector[net]
+    parts = [part[:, vector] for _, part in gathering.toggles(made, n_batches)]
+    counts = np.concatenate(parts)
     labels = classes_of(campaign.key, 0, n_batches, made.stimulus.n_slots)
     n_random = int(labels.sum())
     tests = net_tests(counts[:, 0], counts[:, 1] - counts[:, 0], len(labels) - n_random, n_random)

@@ -110,9 +110,7 @@ class _Searching:
         if end is None:
             return None
         if self.roles.data:  # a length of 0, say, may have no end
-            later = self._end(
-                replace(tried, controls=held), public_random=True, least=LANES // 2
-            )
+            later = self._end(replace(tried, controls=held), public_random=True, least=LANES // 2)
             if later is None:
                 return None
             end = max(end, later)

@@ -30,7 +30,7 @@ class Classes(StrEnum):
     """What the two classes of traces differ in."""
 
     SECRETS = "fixed against random secrets"
-    BIT = "a secret bit, the others random"
+    BIT = "one secret bit, all others random"
     NONE = "nothing: all secrets are fixed"
 
 
@@ -54,7 +54,8 @@ class Campaign:
     """Traces of one kind: with one fixed secret, and public data either fixed or random.
 
     `number` decides the key of everything random, `seed` is the check's. The fixed secret is 0 in
-    the first campaign, where effects of many bits add up, and a random one in the others.
+    the first campaign, where effects of many bits add up, and a random one in the others. `bit` is
+    the secret bit that `Classes.BIT` compares, counted over all that are not shared by sums.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Campaign:
     seed: int
     classes: Classes = Classes.SECRETS
     public_random: bool = False
+    bit: int = 0
     search: bool = False  # for controls under which the operation ends: they are random
     fresh: bool = True  # randoms change in every cycle
 
@@ -86,7 +88,7 @@ class _Maker:
         self._events: list[dict[int, Source]] = [{} for _ in range(protocol.n_cycles)]
         self._pokes: dict[int, Source] = {}
         self._idle: dict[int, bool] = {}
-        self._first_secret = True
+        self._n_secrets = 0
 
     def stimulus(self) -> Stimulus:
         roles, campaign = self._roles, self._campaign
@@ -132,11 +134,12 @@ class _Maker:
     def _secret(self) -> Source:
         """A bit of a secret."""
         fixed = int(self._values.integers(2)) if self._campaign.number else 0
-        first, self._first_secret = self._first_secret, False
+        chosen = self._n_secrets == self._campaign.bit
+        self._n_secrets += 1
         if self._campaign.classes is Classes.NONE:
             return self._variable(Draw.CONSTANT, fixed)
         if self._campaign.classes is Classes.BIT:
-            return self._variable(Draw.CLASS if first else Draw.RANDOM, random=not first)
+            return self._variable(Draw.CLASS if chosen else Draw.RANDOM, random=not chosen)
         return self._variable(Draw.SECRET, fixed, random=True)
 
     def _boolean(self, width: int, n_shares: int, _: int) -> list[list[Source]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from openforge import events, netlist, netlist_gates
@@ -18,6 +19,8 @@ from openforge.interface import Interface, effective, resolve
 from openforge.interface_table import interface_rows
 from openforge.run_folder import RunFolder
 from openforge.schema_crypto import SideChannelSection
+
+_MOST_BITS = 16  # secret bits that random_vs_random compares
 
 
 @dataclass(frozen=True)
@@ -60,27 +63,39 @@ def subject(params: SideChannelSection, design: Design, folder: RunFolder) -> Su
 def campaigns(params: SideChannelSection, assigned: Roles) -> list[Campaign]:
     """The campaigns among which the traces are shared.
 
-    Two, for one could miss a leak: with public data the same in all traces, a leak that needs
-    another value of them; with public data at random, one that they hide. Raises CheckFailedToRun
-    for random_vs_random without a secret bit that can be chosen.
+    Two or more, for one could miss a leak: with public data the same in all traces, a leak that
+    needs another value of them; with public data at random, one that they hide. Raises
+    CheckFailedToRun for random_vs_random without a secret bit that can be chosen.
     """
-    classes = Classes.SECRETS
     if params.test == "random_vs_random":
-        if not assigned.secrets and all(sharing.modulus for sharing in assigned.sharings):
-            raise CheckFailedToRun(
-                "random_vs_random compares both values of a secret bit, and all secrets are shared "
-                "arithmetically; use fixed_vs_random"
-            )
-        classes = Classes.BIT
+        return list(_of_bits(params, assigned))
     if assigned.data:
         both = [("public inputs fixed", False), ("public inputs random", True)]
         names = [row for row in both if params.public in ("both", row[0].rpartition(" ")[2])]
     else:
         names = [("first fixed secret", False), ("second fixed secret", False)]
     return [
-        Campaign(name, number, params.seed, classes, random)
+        Campaign(name, number, params.seed, Classes.SECRETS, random)
         for number, (name, random) in enumerate(names)
     ]
+
+
+def _of_bits(params: SideChannelSection, assigned: Roles) -> Iterator[Campaign]:
+    """A campaign for each of some secret bits, spread over all of them."""
+    boolean = [sharing for sharing in assigned.sharings if not sharing.modulus]
+    secrets = [(carrier.text, len(carrier.nets)) for carrier in assigned.secrets]
+    secrets += [(sharing.name, len(sharing.of[0].nets)) for sharing in boolean]
+    names = [f"{name} bit {n}" for name, width in secrets for n in range(width)]
+    if not names:
+        raise CheckFailedToRun(
+            "random_vs_random compares both values of a secret bit, and all secrets are shared "
+            "arithmetically; use fixed_vs_random"
+        )
+    count = min(len(names), _MOST_BITS)
+    for number in range(count):
+        bit = number * len(names) // count
+        random = params.public == "random" or (params.public == "both" and number % 2 == 1)
+        yield Campaign(names[bit], number, params.seed, Classes.BIT, random, bit=bit)
 
 
 def _require_secrets(found: Gates, assigned: Roles) -> None:
