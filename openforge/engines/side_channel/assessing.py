@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,6 @@ Singles = NDArray[np.float32]
 Progress = tuple[int, int, float, int]
 """Traces so far, order, the t of largest size, and its cycle."""
 
-_KEPT = 40  # of the strongest nets, and of the probing sets
-
 
 @dataclass(frozen=True)
 class Family:
@@ -39,26 +37,14 @@ class Family:
     log10_p: float
 
 
-@dataclass(frozen=True)
-class Suspect:
-    """A net, or a probe on it, in one cycle. `members` are the nets that a probe sees."""
-
-    kind: str
-    net: int
-    series: str
-    cycle: int
-    statistic: float
-    log10_p: float
-    members: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Assessed:
     """A campaign: its power, and the tests of it.
 
     `progress` has, for growing numbers of traces, the t of largest size: (traces, order, t, cycle).
-    `z` are the deviates of the nets, float32[n_cycles, n_vectors], and `n_net_tests` how many of
-    them could differ at all; `suspects` are the strongest, not all of them leak.
+    `z` and `net_log10_p` are of the nets, float32[n_cycles, n_vectors] (of `settled_tape`, whose
+    vectors have the nets `net_of`), and `n_net_tests` says how many of them could differ at all;
+    `set_deviate` and `set_log10_p` are of the probing sets, float32[n_sets, n_cycles].
     """
 
     campaign: Campaign
@@ -72,11 +58,12 @@ class Assessed:
     z: Singles
     net_log10_p: Singles
     n_net_tests: int
-    n_set_tests: int
-    suspects: tuple[Suspect, ...]
     probes: Probes | None
-    settled_tape: Tape = field(repr=False)
-    set_log10_p: tuple[float, ...] = field(default=(), repr=False)
+    set_deviate: Singles
+    set_log10_p: Singles
+    n_set_tests: int
+    settled_tape: Tape
+    net_of: Mapping[int, int]
 
 
 def assess(  # noqa: PLR0917  (what a campaign is tested with)
@@ -98,8 +85,7 @@ def assess(  # noqa: PLR0917  (what a campaign is tested with)
             progress += largest(traces, t)
     n_tested = min(n_batches, gathering.batches_of(MOST_TESTED))
     z, log10_p, n_net_tests = _net_tests(settled, n_tested)
-    suspects = list(_nets(campaign, settled, z, log10_p))
-    found_sets = _sets(campaign, settled, probes, n_tested) if probes else ([], 0, ())
+    set_deviate, set_log10_p, n_set_tests = _set_tests(settled, probes, n_tested)
     return Assessed(
         campaign=campaign,
         simulation=simulation,
@@ -112,11 +98,12 @@ def assess(  # noqa: PLR0917  (what a campaign is tested with)
         z=z,
         net_log10_p=log10_p,
         n_net_tests=n_net_tests,
-        n_set_tests=found_sets[1],
-        suspects=(*suspects, *found_sets[0]),
         probes=probes,
+        set_deviate=set_deviate,
+        set_log10_p=set_log10_p,
+        n_set_tests=n_set_tests,
         settled_tape=settled.tape,
-        set_log10_p=found_sets[2],
+        net_of=_net_of(settled),
     )
 
 
@@ -151,59 +138,26 @@ def _net_tests(simulation: Simulation, n_batches: int) -> tuple[Singles, Singles
     return z, log10_p, n_tests
 
 
-def _nets(
-    campaign: Campaign, simulation: Simulation, z: Singles, log10_p: Singles
-) -> Iterator[Suspect]:
-    """The nets with the smallest p, each in its worst cycle."""
-    net_of = _net_of(simulation)
-    worst = log10_p.argmax(axis=0)
-    strength = log10_p.max(axis=0)
-    for vector in np.argsort(-strength, kind="stable")[:_KEPT]:
-        if strength[vector] > 0:
-            cycle = int(worst[vector])
-            yield Suspect(
-                "net",
-                net_of[int(vector)],
-                campaign.name,
-                cycle,
-                float(z[cycle, vector]),
-                float(strength[vector]),
-            )
-
-
 def _net_of(simulation: Simulation) -> dict[int, int]:
     """The net of each vector; of those that share one, the visible one, which comes first."""
     pairs = enumerate(simulation.tape.vector.tolist())
     return {vector: net for net, vector in reversed(list(pairs)) if vector >= 0}
 
 
-def _sets(
-    campaign: Campaign, simulation: Simulation, probes: Probes, n_batches: int
-) -> tuple[list[Suspect], int, tuple[float, ...]]:
-    """The probing sets with the smallest p, how many tests there were, and p of each set."""
-    net_of = _net_of(simulation)
-    found, n_tests, strongest = [], 0, []
-    for probe, net, table in zip(
-        probes.sets, probes.nets, gathering.tables(simulation, n_batches, probes.sets), strict=True
-    ):
+def _set_tests(
+    simulation: Simulation, probes: Probes | None, n_batches: int
+) -> tuple[Singles, Singles, int]:
+    """The deviate and -log10 p of each probing set in each cycle, and how many say something."""
+    sets = probes.sets if probes else ()
+    shape = len(sets), simulation.n_cycles
+    deviate, log10_p, n_tests = np.zeros(shape, np.float32), np.zeros(shape, np.float32), 0
+    for number, table in enumerate(gathering.tables(simulation, n_batches, sets)):
         tests = table_tests(table)
-        n_tests += int((tests.informative > 1).sum())
-        cycle = int(tests.log10_p.argmax())
-        members = dict.fromkeys(net_of[vector] for vector in probe.vectors)
-        strongest.append(float(tests.log10_p[cycle]))
-        found.append(
-            Suspect(
-                "probing set",
-                net,
-                campaign.name,
-                cycle,
-                float(tests.deviate[cycle]),
-                float(tests.log10_p[cycle]),
-                tuple(members),
-            )
-        )
-    found.sort(key=lambda suspect: -suspect.log10_p)
-    return found[:_KEPT], n_tests, tuple(strongest)
+        says = tests.informative > 1
+        deviate[number, says] = tests.deviate[says]
+        log10_p[number, says] = tests.log10_p[says]
+        n_tests += int(says.sum())
+    return deviate, log10_p, n_tests
 
 
 def families(assessed: Sequence[Assessed], threshold: float) -> dict[str, Family]:

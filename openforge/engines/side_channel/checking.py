@@ -21,7 +21,8 @@ from openforge.engines.side_channel import (
     storing,
     writing,
 )
-from openforge.engines.side_channel.assessing import Assessed, Family, Suspect, assess, families
+from openforge.engines.side_channel.assessing import Assessed, Family, assess, families
+from openforge.engines.side_channel.localising import Suspect, leaking
 from openforge.engines.side_channel.stimulating import Campaign, stimulus
 from openforge.engines.side_channel.subject import Subject, campaigns, subject
 from openforge.engines.side_channel.writing import Campaigned, Places
@@ -131,14 +132,12 @@ def _look(params: SideChannelSection, found: Subject) -> Looked:
         events.log(f"Simulating: {campaign.name}")
         assessed.append(_assessed(params, found, campaign, model, len(several)))
     tested = families(assessed, params.tvla_threshold)
-    suspects = [s for a in assessed for s in a.suspects if s.log10_p > tested[s.kind].log10_p]
-    suspects.sort(key=lambda suspect: -suspect.log10_p)
     rejected = [
         (a, a.t.orders[row], int(cycle))
         for a in assessed
         for row, cycle in np.argwhere(a.t.log10_p > tested["power"].log10_p)
     ]
-    return Looked(tuple(assessed), tested, tuple(suspects), tuple(rejected))
+    return Looked(tuple(assessed), tested, leaking(assessed, tested), tuple(rejected))
 
 
 def _assessed(
@@ -197,9 +196,9 @@ def _strongest(looked: Looked) -> tuple[Simulation, int]:
     return series.simulation, suspect.cycle
 
 
-def _shown(leaking: Sequence[Suspect], places: Places) -> list[str]:
+def _shown(suspects: Sequence[Suspect], places: Places) -> list[str]:
     """The signals to be seen first: what leaks, and what a probe sees."""
-    nets = [net for suspect in leaking[:3] for net in (suspect.net, *suspect.members)]
+    nets = [net for suspect in suspects[:3] for net in (suspect.net, *suspect.members)]
     return list(dict.fromkeys(places.name(net).partition("[")[0] for net in nets))
 
 

@@ -11,6 +11,7 @@ from openforge import native
 from openforge.analysis import detection, multiplicity
 from openforge.engines.side_channel import gathering
 from openforge.engines.side_channel.attacking import Attacked
+from openforge.engines.side_channel.localising import beginning
 from openforge.engines.side_channel.replaying import STIMULI, WAVES
 from openforge.engines.side_channel.subject import Subject
 from openforge.engines.side_channel.writing import POWER_TRACE, TVLA, Places
@@ -25,6 +26,7 @@ SMALL_EFFECT = 0.2
 Cohen, "Statistical Power Analysis for the Behavioral Sciences" (1988), calls small."""
 
 _MOST_FINDINGS = 10
+_TESTS = {"power": "power", "net": "single nets", "probing set": "probing sets"}
 _UNITS = {
     "hamming_distance": "nets whose settled value changes in a cycle",
     "hamming_weight": "nets whose settled value is 1",
@@ -100,6 +102,11 @@ def _leak(looked: Looked, places: Places, attacked: Attacked | None) -> str:
                 f"{len(found)} {what} on them, the strongest at {places.name(found[0].net)}{at} in "
                 f"cycle {found[0].cycle}"
             )
+    if looked.leaking:
+        first = beginning(looked.leaking)
+        begins = places.location(first.net)
+        at = f" ({begins})" if begins else ""
+        said.append(f"it begins in cycle {first.first} at {places.name(first.net)}{at}")
     if attacked and attacked.recovered:
         positions = ", ".join(map(str, attacked.recovered))
         said.append(
@@ -149,7 +156,7 @@ def _bounds(params: SideChannelSection, subject: Subject, looked: Looked) -> Ite
             "every cycle; nets and probing sets are tested without noise"
         )
     level = multiplicity.level_of(params.tvla_threshold)
-    sizes = ", ".join(f"{f.n_tests} of a {f.name}" for f in looked.families.values())
+    sizes = ", ".join(f"{_TESTS[f.name]}: {f.n_tests}" for f in looked.families.values())
     yield (
         f"family-wise level {level:.2g}, that of a single |t| > {params.tvla_threshold:g}, for all "
         f"tests together ({sizes}): |t| of power must exceed "
@@ -242,7 +249,8 @@ def _findings(looked: Looked, places: Places, attacked: Attacked | None) -> Iter
             evidence=evidence,
         )
     seen = set[Location | None]()
-    for suspect in looked.leaking:
+    first = [beginning(looked.leaking)] if looked.leaking else []
+    for suspect in (*first, *looked.leaking):
         place = places.location(suspect.net)
         if place in seen or len(seen) == _MOST_FINDINGS:
             continue
@@ -253,8 +261,9 @@ def _findings(looked: Looked, places: Places, attacked: Attacked | None) -> Iter
         yield Finding(
             rule="leaking-probe" if suspect.kind == "probing set" else "leaking-net",
             level=Level.ERROR,
-            message=f"{what} {places.name(suspect.net)}{through} {verb} on the secrets in cycle "
-            f"{suspect.cycle} ({suspect.series}; p = 10^-{suspect.log10_p:.0f})",
+            message=f"{what} {places.name(suspect.net)}{through} {verb} on the secrets from cycle "
+            f"{suspect.first} on, most in cycle {suspect.cycle} ({suspect.series}; p = "
+            f"10^-{suspect.log10_p:.0f})",
             location=place,
             tool="side_channel",
             evidence=evidence[:3],
@@ -273,7 +282,7 @@ def _metrics(params: SideChannelSection, looked: Looked) -> Iterator[Metric]:
     yield Metric(name="cycles", value=int(first.t.t.shape[1]), unit="cycles")
     yield Metric(name="tests", value=looked.n_tests)
     level = multiplicity.level_of(params.tvla_threshold)
-    yield Metric(name="family_wise_level", value=level)
+    yield Metric(name="family_wise_level", value=float(f"{level:.3g}"))
     yield Metric(name="corrected_threshold", value=round(corrected_threshold(params, looked), 4))
     effect = smallest_effect(params, looked)
     yield Metric(name="smallest_effect", value=round(effect, 5), unit="standard deviations")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 import openforge
-from openforge.analysis.cells import Graph
+from openforge.analysis.cells import Bit, Cell, Graph
 from openforge.analysis.gates import Gates
 from openforge.analysis.source import location
 from openforge.analysis.welch import Moments, TValues
-from openforge.engines.side_channel.assessing import Assessed, Family, Progress, Suspect
+from openforge.engines.side_channel.assessing import Assessed, Family, Progress
+from openforge.engines.side_channel.localising import Suspect, strongest_nets
 from openforge.model import Location
 from openforge.run_folder import RunFolder
 
@@ -24,6 +26,7 @@ POWER_TRACE, TVLA = "power_trace.csv", "tvla_results.json"
 _MOST_LEAKING = 200
 _MOST_HEAT = 30
 _MOST_MEMBERS = 24
+_FARTHEST = 500  # nets that are looked at for one with a name
 Row = Mapping[str, object]
 
 
@@ -41,8 +44,32 @@ class Places:
             return f"net {net}"
         if bit in self._graph.names or bit not in self._graph.drivers:
             return self._graph.called(bit)
-        cell = self._graph.drivers[bit].cell
-        return f"net {bit} ({cell.type.strip('$_').lower()})"
+        kind = self._graph.drivers[bit].cell.type.strip("$_").lower()
+        return f"net {bit} ({kind}{self._towards(bit)})"
+
+    @cached_property
+    def _readers(self) -> Mapping[Bit, Sequence[Cell]]:
+        found: dict[Bit, list[Cell]] = defaultdict(list)
+        for cell in self._graph.cells:
+            for bits in cell.inputs.values():
+                for bit in bits:
+                    found[bit].append(cell)
+        return found
+
+    def _towards(self, bit: Bit) -> str:
+        """The nearest signal with a name that is computed from a net, to tell instances apart."""
+        seen, waiting = {bit}, deque([bit])
+        for _ in range(_FARTHEST):
+            if not waiting:
+                return ""
+            for cell in self._readers.get(waiting.popleft(), ()):
+                for out in (bits[0] for bits in cell.outputs.values()):
+                    if out in self._graph.names:
+                        return f", towards {self._graph.called(out)}"
+                    if out not in seen:
+                        seen.add(out)
+                        waiting.append(out)
+        return ""
 
     def location(self, net: int) -> Location | None:
         """Where the gate or register that drives a net comes from, else where it is declared."""
@@ -156,8 +183,7 @@ def _leaking_rows(leaking: Sequence[Suspect], places: Places) -> Iterator[Row]:
 def _heat(found: Assessed, places: Places) -> Iterator[Row]:
     """The strongest nets in all cycles."""
     tape = found.settled_tape
-    nets = [s.net for s in found.suspects if s.kind == "net"][:_MOST_HEAT]
-    for net in nets:
+    for net in strongest_nets(found, _MOST_HEAT):
         vector = int(tape.vector[net])
         if not 0 <= vector < found.z.shape[1]:
             continue
@@ -186,7 +212,7 @@ def _source_heat(
             note(net, float(strongest[vectors[net]]), "net")
         if found.probes is not None:
             for net, log10_p in zip(found.probes.nets, found.set_log10_p, strict=True):
-                note(net, log10_p, "probing set")
+                note(net, float(log10_p.max()), "probing set")
     for (file, line), found_p in sorted(lines.items()):
         yield {
             "file": file,
