@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from openforge.analysis.folding import Op
 from openforge.analysis.gates import Gates, Kind
 from openforge.analysis.stimulus import Source, Stimulus
-from openforge.analysis.tape import GROUP, Op, Tape
+from openforge.analysis.tape import GROUP, Tape
 
 _U32 = np.uint32
 

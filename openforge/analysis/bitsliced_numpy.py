@@ -9,24 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from openforge.analysis.bitsliced_draws import Words, variables
+from openforge.analysis.folding import Op
 from openforge.analysis.stimulus import (
     CLASS_SLOT,
     FRESH,
     LANES,
     WORDS,
-    Draw,
-    ShareGroup,
-    Sum,
     bits_of,
     random_words,
 )
-from openforge.analysis.tape import GROUP, Op, Tape
+from openforge.analysis.tape import GROUP, Tape
 
 if TYPE_CHECKING:
     from openforge.analysis.bitsliced import Simulation
     from openforge.analysis.bitsliced_arrays import ProbingSet
 
-Words = NDArray[np.uint64]
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _BATCHES = 8  # that are simulated together
 
@@ -154,7 +152,7 @@ class _Run:
         start = simulation.start.astype(bool)
         self._state = np.where(start, _ALL, np.uint64(0))[:, None].repeat(width, axis=1)
         self.classes = self.slot(CLASS_SLOT)
-        self._variables = _variables(self)
+        self._variables = variables(simulation.stimulus, self.classes, self.slot)
         self._changes: list[tuple[slice, Words]] = []
 
     def cycles(self) -> Iterator[_Cycle]:
@@ -246,64 +244,3 @@ _OPERATIONS: dict[Op, Callable[[Words, Words, Words], Words]] = {
     Op.MUXN: lambda a, b, c: (b & c) | ~(a | c),
     Op.COPY: lambda a, _, __: a,
 }
-
-
-def _variables(run: _Run) -> list[Words]:
-    """The variables of a run, in their order."""
-    stimulus, classes = run.simulation.stimulus, run.classes
-    groups = [_shares(run, group) for group in stimulus.groups]
-    found: list[Words] = []
-    for variable in stimulus.variables:
-        constant = np.full_like(classes, _ALL if variable.x else np.uint64(0))
-        match variable.draw:
-            case Draw.RANDOM:
-                value = run.slot(variable.slot)
-            case Draw.SECRET:
-                value = (run.slot(variable.slot) & classes) | (constant & ~classes)
-            case Draw.XOR:
-                value = found[variable.x] ^ found[variable.y]
-            case Draw.SHARE:
-                value = groups[variable.x][variable.y]
-            case Draw.CLASS:
-                value = classes
-            case Draw.CONSTANT:
-                value = constant
-        found.append(value)
-    return found
-
-
-def _shares(run: _Run, group: ShareGroup) -> Words:
-    """The bits of the shares of a group: uint64[n_shares * width, words]."""
-    per_share = LANES // WORDS
-    random = bits_of(run.classes).reshape(-1, LANES)
-    if group.sum is not Sum.BY_CLASS:
-        random = np.full_like(random, group.sum is Sum.RANDOM)
-
-    def draw(share: int) -> Words:
-        slots = [group.slot + share * per_share + block for block in range(per_share)]
-        words = [run.slot(slot).reshape(-1, WORDS) for slot in slots]
-        return _below(group.modulus, np.stack(words, axis=1).reshape(-1, LANES))
-
-    q = np.uint64(group.modulus)
-    left = np.where(random, draw(0), np.uint64(group.fixed))
-    shares = []
-    for share in range(1, group.n_shares):
-        value = draw(share)
-        left = np.where(left >= value, left - value, left + (q - value))
-        shares.append(value)
-    bits = []
-    for value in (*shares, left):
-        for bit in range(group.width):
-            ones = (value >> np.uint64(bit) & np.uint64(1)).astype(bool)
-            bits.append(np.packbits(ones.reshape(-1), bitorder="little").view(np.uint64))
-    return np.array(bits)
-
-
-def _below(modulus: int, random: Words) -> Words:
-    """The high half of the product of `modulus` and 64 random bits."""
-    half, low = np.uint64(32), np.uint64(0xFFFFFFFF)
-    q_high, q_low = np.uint64(modulus >> 32), np.uint64(modulus & 0xFFFFFFFF)
-    high, rest = random >> half, random & low
-    middle = high * q_low + (rest * q_low >> half)
-    other = rest * q_high + (middle & low)
-    return np.asarray(high * q_high + (middle >> half) + (other >> half))

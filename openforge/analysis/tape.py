@@ -11,28 +11,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openforge.analysis.gates import FALSE, TRUE, Gate, Gates, Kind, Literal, Register
+from openforge.analysis.folding import Folded, Op, Slot
+from openforge.analysis.gates import Gates, Register
 
 GROUP = 8  # nets that are written together
 _MOST_GROUPS = 4  # of a block: larger blocks are skipped less often
 _U32 = np.uint32
-
-
-class Op(IntEnum):
-    """What a block computes of the vectors a, b and c."""
-
-    AND = 0  # a & b
-    ANDN = 1  # a & ~b
-    NOR = 2  # ~a & ~b
-    XOR = 3  # a ^ b
-    MUX = 4  # c ? b : a
-    MUXN = 5  # c ? b : ~a
-    COPY = 6  # a
 
 
 @dataclass(frozen=True)
@@ -95,149 +83,12 @@ def tape(gates: Gates, constants: Mapping[int, bool], *, delays: bool = False) -
     What follows from the constants is not evaluated. With `delays`, every gate stays where it is,
     so that each has a delay of its own; without, a gate that only copies is read past.
     """
-    return _Builder(gates, constants, delays).tape()
+    folded = Folded(gates, constants, delays=delays)
+    registers = sorted(gates.registers, key=lambda register: folded.taken(register) & 1)
+    return _Numbering(folded, registers, list(_blocks(folded.slots))).tape()
 
 
-@dataclass
-class _Slot:
-    """A gate as it is evaluated: operation and operands as literals of roots."""
-
-    op: Op
-    net: int
-    a: int
-    b: int
-    c: int
-    weight: int
-
-
-class _Builder:
-    def __init__(self, gates: Gates, constants: Mapping[int, bool], delays: bool) -> None:
-        self._gates, self._delays = gates, delays
-        # of each net: the literal that it is read as, over nets that have a vector
-        self._read: list[Literal] = [2 * net for net in range(gates.n_nets)]
-        self._read[0] = FALSE
-        for net, value in constants.items():
-            self._read[net] = TRUE if value else FALSE
-        self._constant = set(constants)
-        self._complemented = [False] * gates.n_nets
-        self._slots: list[_Slot] = []
-        hidden = (register.q for register in gates.registers if register.hidden)
-        self.seen: dict[int, int | None] = dict.fromkeys(hidden)
-        """Of a register inside a cell, the net that is always the same and counts for it."""
-
-    def tape(self) -> Tape:
-        gates = self._gates
-        for gate in gates.gates:
-            self._place(gate)
-        inputs = [net for net in gates.inputs.values() if net not in self._constant]
-        registers = sorted(gates.registers, key=self._inverted)
-        blocks = list(_blocks(self._slots, len(self._complemented)))
-        return _Numbering(self, inputs, registers, blocks).tape()
-
-    def read(self, literal: Literal) -> Literal:
-        """The literal to read instead of one of `Gates`: of a net with a vector, or a constant."""
-        return self._read[literal >> 1] ^ (literal & 1)
-
-    def stored(self, literal: Literal) -> Literal:
-        """A literal that is read, in terms of what vectors hold."""
-        return literal ^ self._complemented[literal >> 1]
-
-    def value(self, net: int) -> int:
-        """The value of a constant net, else -1."""
-        return self._read[net] if self._read[net] <= TRUE else -1
-
-    @property
-    def complemented(self) -> Sequence[bool]:
-        """Of each net, whether its vector holds the complement."""
-        return self._complemented
-
-    @property
-    def gates(self) -> Gates:
-        """The netlist."""
-        return self._gates
-
-    def _inverted(self, register: Register) -> int:
-        return self.stored(self.read(register.d)) & 1
-
-    def _place(self, gate: Gate) -> None:
-        x, y, z = (self.read(literal) for literal in (gate.x, gate.y, gate.z))
-        same = _same(gate.kind, x, y, z)
-        if same is not None and same <= TRUE:
-            self._read[gate.out] = same ^ gate.inverted
-            self._constant.add(gate.out)
-            return
-        if same is not None and self.seen.get(same >> 1, 0) is None and not same & 1:
-            self.seen[same >> 1] = gate.out
-            self._read[gate.out] = same
-            return
-        if same is not None:
-            if not self._delays:
-                self._read[gate.out] = same ^ gate.inverted
-            if not gate.hidden or self._delays:
-                self._copy(gate, same)
-            return
-        x, y, z = (self.stored(literal) for literal in (x, y, z))
-        if gate.kind is Kind.AND:
-            op, a, b = _conjunction(x, y)
-            self._add(gate, op, (a, b, 0), gate.inverted)
-        elif gate.kind is Kind.XOR:
-            self._add(gate, Op.XOR, (x >> 1, y >> 1, 0), bool((x ^ y) & 1) ^ gate.inverted)
-        else:
-            x, y = (y, x) if z & 1 else (x, y)
-            op = Op.MUXN if (x ^ y) & 1 else Op.MUX
-            self._add(gate, op, (x >> 1, y >> 1, z >> 1), bool(y & 1) ^ gate.inverted)
-
-    def _copy(self, gate: Gate, same: Literal) -> None:
-        source = self.stored(same)
-        self._add(gate, Op.COPY, (source >> 1, 0, 0), bool(source & 1) ^ gate.inverted)
-
-    def _add(self, gate: Gate, op: Op, operands: tuple[int, int, int], complemented: bool) -> None:
-        self._complemented[gate.out] = complemented
-        self._slots.append(_Slot(op, gate.out, *operands, int(not gate.hidden)))
-
-
-def _conjunction(x: Literal, y: Literal) -> tuple[Op, int, int]:
-    if x & 1 and y & 1:
-        return Op.NOR, x >> 1, y >> 1
-    if x & 1:
-        x, y = y, x
-    return (Op.ANDN if y & 1 else Op.AND), x >> 1, y >> 1
-
-
-def _same(kind: Kind, x: Literal, y: Literal, z: Literal) -> Literal | None:
-    """The literal that a gate is the same as, before its output is inverted; None for none."""
-    if kind is Kind.BUF:
-        return x
-    if kind is Kind.AND:
-        return _same_conjunction(x, y)
-    return _same_parity(x, y) if kind is Kind.XOR else _same_choice(x, y, z)
-
-
-def _same_conjunction(x: Literal, y: Literal) -> Literal | None:
-    if FALSE in (x, y) or x == y ^ 1:
-        return FALSE
-    if x in (TRUE, y):
-        return y
-    return x if y == TRUE else None
-
-
-def _same_parity(x: Literal, y: Literal) -> Literal | None:
-    if x >> 1 == y >> 1 or x <= TRUE or y <= TRUE:  # one of them is constant, or both cancel
-        return x ^ y if x <= TRUE or y <= TRUE else (x ^ y) & 1
-    return None
-
-
-def _same_choice(x: Literal, y: Literal, z: Literal) -> Literal | None:
-    if x == y or z == FALSE:
-        return x
-    if z == TRUE:
-        return y
-    if {x, y} == {FALSE, TRUE}:
-        return z ^ x
-    return None
-
-
-def _blocks(slots: Sequence[_Slot], n_nets: int) -> Iterator[list[_Slot]]:
+def _blocks(slots: Sequence[Slot]) -> Iterator[list[Slot]]:
     """The gates in blocks of one operation, each after what it reads.
 
     Of the operations with gates that are ready, the one with most of them comes next, eight gates
@@ -273,25 +124,24 @@ class _Numbering:
 
     def __init__(
         self,
-        builder: _Builder,
-        inputs: Sequence[int],
+        folded: Folded,
         registers: Sequence[Register],
-        blocks: Sequence[Sequence[_Slot]],
+        blocks: Sequence[Sequence[Slot]],
     ) -> None:
-        self._builder, self._inputs, self._blocks = builder, inputs, blocks
-        self._vector = np.full(builder.gates.n_nets, -1, np.int64)
+        self._folded, self._blocks = folded, blocks
+        self._vector = np.full(folded.gates.n_nets, -1, np.int64)
         self._vector[0] = 0
         self._weight: list[int] = [0] * GROUP
         self._flag: list[int] = [-1] * GROUP  # of each vector
         self._n_flags = 0
-        self._registers = [list(run) for run in _by_inversion(builder, registers)]
+        self._registers = [list(run) for run in _by_inversion(folded, registers)]
 
     def tape(self) -> Tape:
-        self._number(self._inputs, [1] * len(self._inputs))
+        self._number(self._folded.inputs, [1] * len(self._folded.inputs))
         first_register = len(self._weight)
         placed: list[Register | None] = []
         for run in self._registers:
-            seen = [self._builder.seen.get(reg.q) for reg in run]
+            seen = [self._folded.seen.get(reg.q) for reg in run]
             counts = [int(not r.hidden or s is not None) for r, s in zip(run, seen, strict=True)]
             self._number([reg.q for reg in run], counts)
             for register, net in zip(run, seen, strict=True):
@@ -310,8 +160,8 @@ class _Numbering:
             reading.append(np.concatenate([a[begin:end], b[begin:end], c[begin:end]]))
         complemented = np.zeros(len(self._weight), np.uint8)
         used = self._vector >= 0
-        complemented[self._vector[used]] |= np.array(self._builder.complemented, np.uint8)[used]
-        count = self._builder.gates.n_nets
+        complemented[self._vector[used]] |= np.array(self._folded.complemented, np.uint8)[used]
+        count = self._folded.gates.n_nets
         return Tape(
             n_nets=len(self._weight),
             first_register=first_register,
@@ -332,7 +182,7 @@ class _Numbering:
             complemented=complemented,
             weight=np.array(self._weight, np.uint8),
             vector=self._vector,
-            constant=np.array([self._builder.value(net) for net in range(count)], np.int8),
+            constant=np.array([self._folded.value(net) for net in range(count)], np.int8),
         )
 
     def _number(self, nets: Sequence[int], weights: Sequence[int], *, whole: bool = False) -> None:
@@ -355,14 +205,11 @@ class _Numbering:
             c[start:end] = self._vector[[slot.c for slot in block]]
         return a, b, c, operand[:-1]
 
-    def _stored(self, register: Register) -> Literal:
-        return self._builder.stored(self._builder.read(register.d))
-
     def _d(self, register: Register | None) -> int:
-        return int(self._vector[self._stored(register) >> 1]) if register else 0
+        return int(self._vector[self._folded.taken(register) >> 1]) if register else 0
 
     def _d_inverted(self, register: Register | None) -> int:
-        return self._stored(register) & 1 if register else 0
+        return self._folded.taken(register) & 1 if register else 0
 
     def _depends(
         self, reading: Sequence[NDArray[np.uint32]]
@@ -384,9 +231,9 @@ def _padded(count: int) -> int:
     return -(-count // GROUP) * GROUP
 
 
-def _by_inversion(builder: _Builder, registers: Sequence[Register]) -> Iterator[list[Register]]:
+def _by_inversion(folded: Folded, registers: Sequence[Register]) -> Iterator[list[Register]]:
     """Registers in runs, those that take a complement apart: a group is inverted as a whole."""
     for inverted in (0, 1):
-        run = [r for r in registers if builder.stored(builder.read(r.d)) & 1 == inverted]
+        run = [r for r in registers if folded.taken(r) & 1 == inverted]
         if run:
             yield run

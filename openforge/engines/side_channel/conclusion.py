@@ -11,11 +11,11 @@ from openforge import native
 from openforge.analysis import detection, multiplicity
 from openforge.engines.side_channel import gathering
 from openforge.engines.side_channel.attacking import Attacked
+from openforge.engines.side_channel.findings import findings
 from openforge.engines.side_channel.localising import beginning
-from openforge.engines.side_channel.replaying import STIMULI, WAVES
 from openforge.engines.side_channel.subject import Subject
-from openforge.engines.side_channel.writing import POWER_TRACE, TVLA, Places
-from openforge.model import Finding, Level, Location, Metric, Result, Stage, Verdict
+from openforge.engines.side_channel.writing import Places
+from openforge.model import Metric, Result, Stage, Verdict
 from openforge.schema_crypto import SideChannelSection
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ SMALL_EFFECT = 0.2
 """Difference of means, in standard deviations, that a passed check must be able to find: what
 Cohen, "Statistical Power Analysis for the Behavioral Sciences" (1988), calls small."""
 
-_MOST_FINDINGS = 10
 _TESTS = {"power": "power", "net": "single nets", "probing set": "probing sets"}
 _UNITS = {
     "hamming_distance": "nets whose settled value changes in a cycle",
@@ -58,7 +57,7 @@ def conclude(
         reason=why or doubt,
         bounds=tuple(_bounds(params, subject, looked)),
         assumptions=tuple(_assumptions(params, subject, looked)),
-        findings=tuple(_findings(looked, places, attacked)),
+        findings=tuple(findings(looked, places, attacked)),
         metrics=tuple(_metrics(params, looked)),
         summary={"max_t_value": round(largest_t(looked), 4), "threshold": params.tvla_threshold},
     )
@@ -220,59 +219,6 @@ def _assumptions(params: SideChannelSection, subject: Subject, looked: Looked) -
         "not covered: coupling, layout, other delays, other orders, several cycles together, other "
         "operations; noise-free simulation says what leaks, not how many measured traces it takes"
     )
-
-
-def _findings(looked: Looked, places: Places, attacked: Attacked | None) -> Iterator[Finding]:
-    evidence = tuple(f"artifacts/{name}" for name in (*WAVES, STIMULI, TVLA, POWER_TRACE))
-    if attacked and attacked.recovered:
-        positions = ", ".join(map(str, attacked.recovered))
-        yield Finding(
-            rule="key-recovered",
-            level=Level.ERROR,
-            message=f"correlation with {attacked.target} recovers key byte {positions} from "
-            f"{attacked.n_traces} traces",
-            tool="side_channel",
-        )
-    if looked.rejected:
-        best, order, cycle = looked.strongest
-        t = float(best.t.t[best.t.orders.index(order), cycle])
-        traces = detection.traces_to_detect(t, best.n_traces, 4.5)
-        suspect = next((s for s in looked.leaking if s.cycle == cycle), None)
-        net = suspect or next(iter(looked.leaking), None)
-        yield Finding(
-            rule="power-leak",
-            level=Level.ERROR,
-            message=f"the power of cycle {cycle} differs between the classes: t = {t:.1f} (order "
-            f"{order}, {best.campaign.name}); about {traces} traces show it",
-            location=places.location(net.net) if net else None,
-            tool="side_channel",
-            evidence=evidence,
-        )
-    seen = set[Location | None]()
-    first = [beginning(looked.leaking)] if looked.leaking else []
-    for suspect in (*first, *looked.leaking):
-        place = places.location(suspect.net)
-        if place in seen or len(seen) == _MOST_FINDINGS:
-            continue
-        seen.add(place)
-        through = f", which sees {_members(suspect.members, places)}," if suspect.members else ""
-        what = "a probe on" if suspect.kind == "probing set" else "how often"
-        verb = "depends" if suspect.kind == "probing set" else "changes depends"
-        yield Finding(
-            rule="leaking-probe" if suspect.kind == "probing set" else "leaking-net",
-            level=Level.ERROR,
-            message=f"{what} {places.name(suspect.net)}{through} {verb} on the secrets from cycle "
-            f"{suspect.first} on, most in cycle {suspect.cycle} ({suspect.series}; p = "
-            f"10^-{suspect.log10_p:.0f})",
-            location=place,
-            tool="side_channel",
-            evidence=evidence[:3],
-        )
-
-
-def _members(nets: tuple[int, ...], places: Places) -> str:
-    names = [places.name(net) for net in nets[:6]]
-    return ", ".join(names) + (f" and {len(nets) - 6} more" if len(nets) > 6 else "")
 
 
 def _metrics(params: SideChannelSection, looked: Looked) -> Iterator[Metric]:
