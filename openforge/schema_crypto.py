@@ -137,7 +137,9 @@ class SideChannelSection(Section):
     orders: tuple[Annotated[int, Field(ge=1, le=3)], ...] = Field(
         (1,), min_length=1, description="statistical orders"
     )
-    num_traces: int = Field(10_000, ge=1, le=10**9, description="traces to simulate")
+    num_traces: int = Field(
+        10_000, ge=1, le=10**9, description="traces to simulate, of each campaign"
+    )
     noise_stddev: float = Field(
         0.0, ge=0, le=1e9, description="Gaussian noise, in the model's units"
     )

@@ -126,11 +126,10 @@ def _checked(
 
 def _look(params: SideChannelSection, found: Subject) -> Looked:
     model = Model[params.power_model.upper()]
-    several = campaigns(params, found.roles)
     assessed = []
-    for campaign in several:
+    for campaign in campaigns(params, found):
         events.log(f"Simulating: {campaign.name}")
-        assessed.append(_assessed(params, found, campaign, model, len(several)))
+        assessed.append(_assessed(params, found, campaign, model))
     tested = families(assessed, params.tvla_threshold)
     rejected = [
         (a, a.t.orders[row], int(cycle))
@@ -141,7 +140,7 @@ def _look(params: SideChannelSection, found: Subject) -> Looked:
 
 
 def _assessed(
-    params: SideChannelSection, found: Subject, campaign: Campaign, model: Model, several: int
+    params: SideChannelSection, found: Subject, campaign: Campaign, model: Model
 ) -> Assessed:
     made = stimulus(found.roles, found.how.protocol, campaign)
     run = simulation(found.gates, made, model, campaign.key)
@@ -152,13 +151,12 @@ def _assessed(
         settled = simulation(found.gates, made, Model.HAMMING_DISTANCE, campaign.key)
     wanted = params.probing != "off" and (bool(found.roles.sharings) or params.probing != "auto")
     sets = probes(settled, transitions=params.probing != "glitches") if wanted else None
-    n_traces = -(-params.num_traces // several)
     return assess(
         campaign,
         run,
         settled,
         sets,
-        n_traces=n_traces,
+        n_traces=params.num_traces,
         orders=tuple(sorted(set(params.orders))),
         noise_stddev=params.noise_stddev,
     )

@@ -127,7 +127,7 @@ def _doubts(params: SideChannelSection, looked: Looked) -> Iterator[str]:
         )
     effect = smallest_effect(params, looked)
     if effect > SMALL_EFFECT:
-        needed = detection.required_traces(SMALL_EFFECT, corrected) * len(looked.assessed)
+        needed = detection.required_traces(SMALL_EFFECT, corrected)
         yield (
             f"too few traces: a difference of {effect:.2f} standard deviations would be found, and "
             f"{SMALL_EFFECT:g} is asked for; set side_channel.num_traces to {_rounded(needed)} "
@@ -204,7 +204,7 @@ def _assumptions(params: SideChannelSection, subject: Subject, looked: Looked) -
     ]
     yield f"secret: {', '.join(secrets)}"
     if params.test == "fixed_vs_random":
-        yield "the fixed value of secrets is 0 in the first campaign, and a random one in others"
+        yield "fixed secrets: 0 where public inputs are fixed, or first; else a random value"
     else:
         yield "compared are the values of those secret bits only that the campaigns are named after"
     if roles.randoms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,7 +49,8 @@ def find(
     searching = _Searching(gates, roles, given, params.seed)
     if params.cycles is not None:
         said = f"{params.cycles} cycles a trace: side_channel.cycles"
-        return Found(replace(given, n_cycles=params.cycles), (said,))
+        found = replace(searching.both(), n_cycles=params.cycles)
+        return Found(found, (said, *_controlled(roles, found)))
     if given.recorded:
         return _recorded(searching, interface)
     if roles.done is not None:
@@ -56,7 +58,8 @@ def find(
     if interface.done_cycles:
         cycles = interface.done_cycles + _MARGIN
         said = f"{cycles} cycles: interface.done.cycles, and {_MARGIN} more"
-        return Found(replace(given, n_cycles=cycles), (said,))
+        found = replace(searching.both(), n_cycles=cycles)
+        return Found(found, (said, *_controlled(roles, found)))
     return searching.quiet()
 
 
@@ -92,31 +95,48 @@ class _Searching:
         raise CheckFailedToRun(_never(interface, MOST_CYCLES))
 
     def _controls(self, limit: int, number: int, pulse: bool) -> Protocol | None:
+        """One or two settings of the controls with which operations end; None if there is none."""
         tried = replace(self.given, n_cycles=limit, pulse=pulse)
-        assert self.roles.done is not None
-        nets = [net for carrier in self.roles.controls for net in carrier.nets]
-        held = dict.fromkeys(nets, False)
-        if nets:
-            campaign = Campaign("search", _SEARCH + number, self.seed, search=True)
-            run = self.simulation(tried, campaign)
-            ends = _ends(run, self.roles.done)
-            if (ends < 0).all():
+        ends: list[int] = []
+        taken: list[Mapping[int, bool]] = []
+        for held in self._settings(tried, number):
+            end = self._operation(replace(tried, controls=(held,)))
+            if end is None and not taken:
                 return None
-            values = bits_of(run.values(0, nets)[0]).reshape(len(nets), LANES)
-            ones = values.sum(axis=0)
-            best = min(np.flatnonzero(ends >= 0), key=lambda lane: (ends[lane], ones[lane], lane))
-            held = {net: bool(values[n, best]) for n, net in enumerate(nets)}
-        end = self._end(replace(tried, controls=held), public_random=False, least=LANES)
-        if end is None:
+            if end is not None:
+                taken.append(held)
+                ends.append(end)
+        if not taken:
             return None
-        if self.roles.data:  # a length of 0, say, may have no end
-            later = self._end(replace(tried, controls=held), public_random=True, least=LANES // 2)
-            if later is None:
-                return None
-            end = max(end, later)
-        return replace(
-            self.given, controls=held, pulse=pulse, n_cycles=end + 1 + _MARGIN, done_cycle=end
-        )
+        end = max(ends)
+        return replace(tried, controls=tuple(taken), n_cycles=end + 1 + _MARGIN, done_cycle=end)
+
+    def _settings(self, tried: Protocol, number: int) -> list[Mapping[int, bool]]:
+        """The setting that ends first, and of those that end the one that differs most from it."""
+        nets = [net for carrier in self.roles.controls for net in carrier.nets]
+        if not nets:
+            return [{}]
+        assert self.roles.done is not None
+        run = self.simulation(tried, Campaign("search", _SEARCH + number, self.seed, search=True))
+        ends = _ends(run, self.roles.done)
+        ended = np.flatnonzero(ends >= 0)
+        if not len(ended):
+            return []
+        values = bits_of(run.values(0, nets)[0]).reshape(len(nets), LANES)
+        ones = values.sum(axis=0)
+        best = min(ended, key=lambda lane: (ends[lane], ones[lane], lane))
+        distance = (values != values[:, [best]]).sum(axis=0)
+        other = max(ended, key=lambda lane: (distance[lane], -ends[lane], -lane))
+        lanes = [best, other] if distance[other] else [best]
+        return [{net: bool(values[n, lane]) for n, net in enumerate(nets)} for lane in lanes]
+
+    def _operation(self, protocol: Protocol) -> int | None:
+        """The last cycle in which an operation ends, whatever the secrets are."""
+        end = self._end(protocol, public_random=False, least=LANES)
+        if end is None or not self.roles.data:
+            return end
+        later = self._end(protocol, public_random=True, least=LANES // 2)
+        return None if later is None else max(end, later)  # a length of 0, say, may have no end
 
     def _end(self, protocol: Protocol, *, public_random: bool, least: int) -> int | None:
         """The last cycle in which `done` comes, in a batch in which it does for `least` traces."""
@@ -129,10 +149,7 @@ class _Searching:
         said = []
         if self.roles.start is not None:
             said.append("start is 1 in cycle 0" + (" only" if found.pulse else " and stays"))
-        names = {c.nets[0]: c.text for c in self.roles.controls}
-        if names:
-            held = (f"{names[net]} = {int(value)}" for net, value in found.controls.items())
-            said.append(f"controls, chosen so that the operation ends: {', '.join(held)}")
+        said += _controlled(self.roles, found)
         said.append(
             f"done comes by cycle {found.done_cycle} in {LANES} traces; a trace has "
             f"{found.n_cycles} cycles"
@@ -141,17 +158,41 @@ class _Searching:
 
     def quiet(self) -> Found:
         """Until nothing moves any more when randomness is drawn once, or a limit."""
-        tried = replace(self.given, n_cycles=_QUIET_LIMIT)
-        run = self.simulation(tried, Campaign("quiet", _SEARCH + 3, self.seed, fresh=False))
-        moving = np.flatnonzero(run.power(0, 1).any(axis=0))
-        last = int(moving[-1]) if len(moving) else 0
+        given, last = self.both(), 0
+        for number in range(len(given.controls)):
+            campaign = Campaign(
+                "quiet", _SEARCH + 4 + number, self.seed, fresh=False, setting=number
+            )
+            run = self.simulation(replace(given, n_cycles=_QUIET_LIMIT), campaign)
+            moving = np.flatnonzero(run.power(0, 1).any(axis=0))
+            last = max(last, int(moving[-1]) if len(moving) else 0)
         cycles = min(last + 1 + _MARGIN, _QUIET_LIMIT)
         said = f"{cycles} cycles a trace: no done is declared, and nothing moves after cycle {last}"
         if cycles == _QUIET_LIMIT:
             said = (
                 f"{cycles} cycles a trace: no done is declared, and the design is still busy then"
             )
-        return Found(replace(self.given, n_cycles=cycles), (said,))
+        found = replace(given, n_cycles=cycles)
+        return Found(found, (said, *_controlled(self.roles, found)))
+
+    def both(self) -> Protocol:
+        """The given protocol with all controls 0, and then 1: what they do is not known."""
+        nets = [net for carrier in self.roles.controls for net in carrier.nets]
+        if not nets:
+            return self.given
+        return replace(self.given, controls=(dict.fromkeys(nets, False), dict.fromkeys(nets, True)))
+
+
+def _controlled(roles: Roles, protocol: Protocol) -> list[str]:
+    """What is said of public inputs of one bit: each setting with its campaigns."""
+    names = {carrier.nets[0]: carrier.text for carrier in roles.controls}
+    if not names:
+        return []
+    return [
+        f"controls {number}: "
+        + ", ".join(f"{names[net]} = {int(value)}" for net, value in held.items())
+        for number, held in enumerate(protocol.controls, start=1)
+    ]
 
 
 def _ends(run: Simulation, done: int) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -38,11 +38,12 @@ class Classes(StrEnum):
 class Protocol:
     """How an operation is run.
 
-    `controls` are the values at which public inputs of one bit are held; `pulse` says that start is
-    1 in cycle 0 only, else it stays. `recorded` are values of public inputs by cycle, instead.
+    `controls` are values at which public inputs of one bit are held: one setting or two, each
+    with campaigns of its own. `pulse` says that start is 1 in cycle 0 only, else it stays. `recorded` are values of
+    public inputs by cycle, instead.
     """
 
-    controls: Mapping[int, bool] = field(default_factory=dict)
+    controls: tuple[Mapping[int, bool], ...] = ({},)
     pulse: bool = True
     n_cycles: int = 1
     done_cycle: int | None = None
@@ -53,9 +54,10 @@ class Protocol:
 class Campaign:
     """Traces of one kind: with one fixed secret, and public data either fixed or random.
 
-    `number` decides the key of everything random, `seed` is the check's. The fixed secret is 0 in
-    the first campaign, where effects of many bits add up, and a random one in the others. `bit` is
-    the secret bit that `Classes.BIT` compares, counted over all that are not shared by sums.
+    `number` decides the key of everything random, `seed` is the check's. The fixed secret is 0 if
+    `zero`, where effects of many bits add up, else a random one. `bit` is the secret bit that
+    `Classes.BIT` compares, counted over all that are not shared by sums; `setting` is the number
+    of the protocol's setting of the controls.
     """
 
     name: str
@@ -63,7 +65,9 @@ class Campaign:
     seed: int
     classes: Classes = Classes.SECRETS
     public_random: bool = False
+    zero: bool = False
     bit: int = 0
+    setting: int = 0
     search: bool = False  # for controls under which the operation ends: they are random
     fresh: bool = True  # randoms change in every cycle
 
@@ -108,7 +112,7 @@ class _Maker:
             if campaign.search:
                 self._public(carrier, random=True)
             else:
-                held = self._protocol.controls
+                held = self._protocol.controls[self._campaign.setting]
                 self._idle |= {net: held.get(net, False) for net in carrier.nets}
         self._start()
         self._record()
@@ -133,7 +137,7 @@ class _Maker:
 
     def _secret(self) -> Source:
         """A bit of a secret."""
-        fixed = int(self._values.integers(2)) if self._campaign.number else 0
+        fixed = int(self._values.integers(2)) if not self._campaign.zero else 0
         chosen = self._n_secrets == self._campaign.bit
         self._n_secrets += 1
         if self._campaign.classes is Classes.NONE:
@@ -159,7 +163,7 @@ class _Maker:
         number = len(self._groups)
         sums = {Classes.SECRETS: Sum.BY_CLASS, Classes.BIT: Sum.RANDOM, Classes.NONE: Sum.FIXED}
         fixed = int(self._values.integers(modulus, dtype=np.uint64))
-        fixed = fixed if self._campaign.number else 0
+        fixed = 0 if self._campaign.zero else fixed
         slot = self._slot(n_shares * _SLOTS_OF_A_SHARE)
         kind = sums[self._campaign.classes]
         self._groups.append(ShareGroup(modulus, fixed, n_shares, width, slot, kind))

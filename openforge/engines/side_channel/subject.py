@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from openforge import events, netlist, netlist_gates
 from openforge.analysis import gates, gating
@@ -60,30 +61,39 @@ def subject(params: SideChannelSection, design: Design, folder: RunFolder) -> Su
     return Subject(design, found, interface, assigned, how)
 
 
-def campaigns(params: SideChannelSection, assigned: Roles) -> list[Campaign]:
-    """The campaigns among which the traces are shared.
+def campaigns(params: SideChannelSection, found: Subject) -> list[Campaign]:
+    """The campaigns, each with the traces that are asked for.
 
-    Two or more, for one could miss a leak: with public data the same in all traces, a leak that
-    needs another value of them; with public data at random, one that they hide. Raises
-    CheckFailedToRun for random_vs_random without a secret bit that can be chosen.
+    Several, for one could miss a leak: with public data the same in all traces, a leak that needs
+    another value of them; with public data at random, one that they hide; with a control at 0, what
+    it switches on. Raises CheckFailedToRun for random_vs_random without a secret bit that can be
+    chosen.
     """
     if params.test == "random_vs_random":
-        return list(_of_bits(params, assigned))
-    if assigned.data:
+        return list(_of_bits(params, found))
+    if found.roles.data:
         both = [("public inputs fixed", False), ("public inputs random", True)]
         names = [row for row in both if params.public in ("both", row[0].rpartition(" ")[2])]
     else:
         names = [("first fixed secret", False), ("second fixed secret", False)]
+    several = range(len(found.how.protocol.controls))
     return [
-        Campaign(name, number, params.seed, Classes.SECRETS, random)
-        for number, (name, random) in enumerate(names)
+        Campaign(
+            name + (f", controls {setting + 1}" if len(several) > 1 else ""),
+            number,
+            params.seed,
+            public_random=random,
+            zero=name == names[0][0],
+            setting=setting,
+        )
+        for number, (setting, (name, random)) in enumerate(product(several, names))
     ]
 
 
-def _of_bits(params: SideChannelSection, assigned: Roles) -> Iterator[Campaign]:
+def _of_bits(params: SideChannelSection, found: Subject) -> Iterator[Campaign]:
     """A campaign for each of some secret bits, spread over all of them."""
-    boolean = [sharing for sharing in assigned.sharings if not sharing.modulus]
-    secrets = [(carrier.text, len(carrier.nets)) for carrier in assigned.secrets]
+    boolean = [sharing for sharing in found.roles.sharings if not sharing.modulus]
+    secrets = [(carrier.text, len(carrier.nets)) for carrier in found.roles.secrets]
     secrets += [(sharing.name, len(sharing.of[0].nets)) for sharing in boolean]
     names = [f"{name} bit {n}" for name, width in secrets for n in range(width)]
     if not names:
@@ -94,8 +104,15 @@ def _of_bits(params: SideChannelSection, assigned: Roles) -> Iterator[Campaign]:
     count = min(len(names), _MOST_BITS)
     for number in range(count):
         bit = number * len(names) // count
-        random = params.public == "random" or (params.public == "both" and number % 2 == 1)
-        yield Campaign(names[bit], number, params.seed, Classes.BIT, random, bit=bit)
+        yield Campaign(
+            names[bit],
+            number,
+            params.seed,
+            Classes.BIT,
+            public_random=params.public == "random" or (params.public == "both" and number % 2 > 0),
+            bit=bit,
+            setting=number % len(found.how.protocol.controls),
+        )
 
 
 def _require_secrets(found: Gates, assigned: Roles) -> None:
