@@ -113,9 +113,16 @@ class Simulation:
         return bitsliced_native.Engine(library) if library else bitsliced_numpy.Engine()
 
 
-def simulation(gates: Gates, stimulus: Stimulus, model: Model, key: int) -> Simulation:
-    """A simulation of `gates` under `stimulus`, of which the prologue is run."""
-    made = tape(gates, stimulus.constants, delays=model is Model.TOGGLE_COUNT)
+def simulation(
+    gates: Gates, stimulus: Stimulus, model: Model, key: int, made: Tape | None = None
+) -> Simulation:
+    """A simulation of `gates` under `stimulus`, of which the prologue is run.
+
+    `made` is a tape that fits, with no input constant that changes; without, one is made for the
+    stimulus.
+    """
+    if made is None:
+        made = tape(gates, stimulus.constants, delays=model is Model.TOGGLE_COUNT)
     return Simulation(
         gates=gates,
         tape=made,

@@ -210,8 +210,7 @@ def _assumptions(params: SideChannelSection, subject: Subject, looked: Looked) -
     if roles.randoms:
         yield f"uniform and independent: {', '.join(c.text for c in roles.randoms)}"
     if roles.data:
-        public = ", ".join(c.text for c in roles.data)
-        yield f"public: {public}; {' and '.join(a.campaign.name for a in looked.assessed)}"
+        yield f"public: {', '.join(c.text for c in roles.data)}"
     yield from (f"interface.assume is not used for stimuli: {t}" for t in subject.interface.assume)
     if params.power_model != "toggle_count":
         yield "glitches have no power in this model (power_model: toggle_count has them)"

@@ -12,6 +12,7 @@ from openforge.analysis.bitsliced import LANES, Model, Simulation, simulation
 from openforge.analysis.gates import Gates
 from openforge.analysis.source import named
 from openforge.analysis.stimulus import bits_of
+from openforge.analysis.tape import tape
 from openforge.engines.side_channel.roles import Roles
 from openforge.engines.side_channel.stimulating import Campaign, Protocol, stimulus
 from openforge.errors import CheckFailedToRun
@@ -77,11 +78,12 @@ def _recorded(searching: _Searching, interface: Interface) -> Found:
 class _Searching:
     def __init__(self, gates: Gates, roles: Roles, given: Protocol, seed: int) -> None:
         self.gates, self.roles, self.given, self.seed = gates, roles, given, seed
+        self._tape = tape(gates, {})  # one for all that is tried
 
     def simulation(self, protocol: Protocol, campaign: Campaign) -> Simulation:
         """The simulation of settled values, whatever is searched for."""
         made = stimulus(self.roles, protocol, campaign)
-        return simulation(self.gates, made, Model.HAMMING_DISTANCE, campaign.key)
+        return simulation(self.gates, made, Model.HAMMING_DISTANCE, campaign.key, self._tape)
 
     def ending(self, interface: Interface) -> Found:
         """A start and controls with which `done` comes, in all of a batch of random traces."""

@@ -39,8 +39,8 @@ class Protocol:
     """How an operation is run.
 
     `controls` are values at which public inputs of one bit are held: one setting or two, each
-    with campaigns of its own. `pulse` says that start is 1 in cycle 0 only, else it stays. `recorded` are values of
-    public inputs by cycle, instead.
+    with campaigns of its own. `pulse` says that start is 1 in cycle 0 only, else it stays.
+    `recorded` are values of public inputs by cycle, instead.
     """
 
     controls: tuple[Mapping[int, bool], ...] = ({},)
