@@ -83,11 +83,18 @@ typedef struct {
     uint16_t *count; /* [2][512]: low and high halves */
 } of_scratch;
 
+/* A count of each lane, as bits: plane p has weight 2^p. What is added up waits in `eight` and
+ * `sixteen` for a second one of its weight; `waiting` says which are there, as a number of eights. */
 typedef struct {
     V plane[PLANES];
-    V pending; /* of weight 8 */
-    int has_pending, top;
+    V eight, sixteen;
+    int waiting, top;
 } counter;
+
+/* The planes that every net is added to: kept in registers while a block is evaluated. */
+typedef struct {
+    V one, two, four;
+} low_planes;
 
 /* SplitMix64 as a function of a counter: Steele, Lea, Flood, "Fast splittable pseudorandom number
  * generators", OOPSLA 2014. */
@@ -160,30 +167,50 @@ INLINE void ripple(counter *n, int p, V x) {
     }
 }
 
-INLINE void add8(counter *n, const V *t) {
-    V one = n->plane[0], two = n->plane[1], four = n->plane[2], s;
-    V a, b, c, d, e, f;
-    a = majority(one, t[0], t[1]), one = xor3(one, t[0], t[1]);
-    b = majority(one, t[2], t[3]), one = xor3(one, t[2], t[3]);
-    c = majority(two, a, b), two = xor3(two, a, b);
-    d = majority(one, t[4], t[5]), one = xor3(one, t[4], t[5]);
-    e = majority(one, t[6], t[7]), one = xor3(one, t[6], t[7]);
-    f = majority(two, d, e), two = xor3(two, d, e);
-    s = majority(four, c, f), four = xor3(four, c, f);
-    n->plane[0] = one, n->plane[1] = two, n->plane[2] = four;
-    if (n->has_pending) {
+/* Add a vector of weight 8. */
+INLINE void add_eight(counter *n, V x) {
+    if (n->waiting & 1) {
         const V eight = n->plane[3];
-        n->plane[3] = xor3(eight, n->pending, s);
-        ripple(n, 4, majority(eight, n->pending, s));
+        const V carry = majority(eight, n->eight, x);
+        n->plane[3] = xor3(eight, n->eight, x);
+        if (n->waiting & 2) {
+            const V sixteen = n->plane[4];
+            n->plane[4] = xor3(sixteen, n->sixteen, carry);
+            ripple(n, 5, majority(sixteen, n->sixteen, carry));
+        } else {
+            n->sixteen = carry;
+        }
     } else {
-        n->pending = s;
+        n->eight = x;
     }
-    n->has_pending ^= 1;
+    n->waiting = (n->waiting + 1) & 3;
+}
+
+/* Add eight vectors of weight 1; what is left has weight 8. */
+INLINE V add8(low_planes *n, const V *t) {
+    V a, b, c, d, e, f, s;
+    a = majority(n->one, t[0], t[1]), n->one = xor3(n->one, t[0], t[1]);
+    b = majority(n->one, t[2], t[3]), n->one = xor3(n->one, t[2], t[3]);
+    c = majority(n->two, a, b), n->two = xor3(n->two, a, b);
+    d = majority(n->one, t[4], t[5]), n->one = xor3(n->one, t[4], t[5]);
+    e = majority(n->one, t[6], t[7]), n->one = xor3(n->one, t[6], t[7]);
+    f = majority(n->two, d, e), n->two = xor3(n->two, d, e);
+    s = majority(n->four, c, f), n->four = xor3(n->four, c, f);
+    return s;
+}
+
+INLINE low_planes taken(const counter *n) {
+    return (low_planes){n->plane[0], n->plane[1], n->plane[2]};
+}
+
+INLINE void put_back(counter *n, const low_planes *low) {
+    n->plane[0] = low->one, n->plane[1] = low->two, n->plane[2] = low->four;
 }
 
 INLINE void finish(counter *n) {
-    if (n->has_pending) ripple(n, 3, n->pending);
-    n->has_pending = 0;
+    if (n->waiting & 1) ripple(n, 3, n->eight);
+    if (n->waiting & 2) ripple(n, 4, n->sixteen);
+    n->waiting = 0;
 }
 
 INLINE int changed(const of_tape *t, const uint64_t *flags, uint32_t item) {
@@ -204,6 +231,7 @@ typedef struct {
     of_scratch *s;
     counter *n;
     uint32_t *toggles; /* [n_nets][2] of this cycle, or null */
+    const uint64_t *in_turn; /* of each group of registers, a bit */
     V fixed;           /* traces of the fixed class */
 } work;
 
@@ -213,46 +241,78 @@ INLINE V weighed(const of_tape *t, uint32_t vector, V value) {
     return (value ^ flip) & keep;
 }
 
-/* Write eight vectors from `first` on and count; whether one has changed. */
-INLINE V put8(const work *w, uint32_t first, const V *next, int weights, int nets, int masked) {
-    V t[GROUP], any_change = {0};
+/* Add the ones of eight vectors to the table: those of the fixed class, and all. */
+INLINE void tally(const work *w, uint32_t first, const V *t) {
+    uint32_t *cell = w->toggles + 2 * (size_t)first;
+#ifdef __AVX512VPOPCNTDQ__
+    __m512i x[GROUP];
     for (int k = 0; k < GROUP; k++) {
-        V *out = w->s->state + first + k;
-        t[k] = next[k] ^ *out;
-        any_change |= t[k];
-        *out = next[k];
-        if (weights)
-            t[k] = weighed(w->tape, first + k, next[k]);
-        else if (masked)
-            t[k] &= (V){0} - (uint64_t)w->tape->weight[first + k];
+        const __m512i fixed = _mm512_popcnt_epi64((__m512i)(t[k] & w->fixed));
+        x[k] = _mm512_or_si512(fixed, _mm512_slli_epi64(_mm512_popcnt_epi64((__m512i)t[k]), 32));
     }
-    if (w->n) add8(w->n, t);
-    if (nets)
-        for (int k = 0; k < GROUP; k++) {
-            uint32_t *cell = w->toggles + 2 * (size_t)(first + k);
-            cell[0] += ones(t[k] & w->fixed);
-            cell[1] += ones(t[k]);
-        }
+    for (int k = 0; k < 4; k++) /* sums of neighbours: one word a vector after three steps */
+        x[k] = _mm512_add_epi64(_mm512_unpacklo_epi64(x[2 * k], x[2 * k + 1]),
+                                _mm512_unpackhi_epi64(x[2 * k], x[2 * k + 1]));
+    for (int k = 0; k < 2; k++)
+        x[k] = _mm512_add_epi64(_mm512_shuffle_i64x2(x[2 * k], x[2 * k + 1], 0x88),
+                                _mm512_shuffle_i64x2(x[2 * k], x[2 * k + 1], 0xdd));
+    x[0] = _mm512_add_epi64(_mm512_shuffle_i64x2(x[0], x[1], 0x88),
+                            _mm512_shuffle_i64x2(x[0], x[1], 0xdd));
+    _mm512_storeu_si512(cell, _mm512_add_epi32(_mm512_loadu_si512(cell), x[0]));
+#else
+    for (int k = 0; k < GROUP; k++) {
+        cell[2 * k] += ones(t[k] & w->fixed);
+        cell[2 * k + 1] += ones(t[k]);
+    }
+#endif
+}
+
+/* Write eight vectors from `first` on; whether one has changed. What they count for is in `t`. */
+INLINE V put8(const work *w, V *out, uint32_t first, const V *next, V *t, int weights) {
+    V any_change = {0};
+    for (int k = 0; k < GROUP; k++) {
+        t[k] = next[k] ^ out[k];
+        any_change |= t[k];
+        out[k] = next[k];
+        if (weights) t[k] = weighed(w->tape, first + k, next[k]);
+    }
     return any_change;
 }
 
+/* The same for inputs and registers, some of which may not count, with what they add. */
+INLINE int put_masked(const work *w, low_planes *low, uint32_t first, const V *next, int weights,
+                      int nets) {
+    V t[GROUP];
+    uint64_t counted;
+    const V change = put8(w, w->s->state + first, first, next, t, weights);
+    memcpy(&counted, w->tape->weight + first, sizeof counted);
+    if (!weights && counted != 0x0101010101010101ULL)
+        for (int k = 0; k < GROUP; k++) t[k] &= (V){0} - (counted >> (8 * k) & 1);
+    add_eight(w->n, add8(low, t));
+    if (nets) tally(w, first, t);
+    return any(change);
+}
+
 #define EACH(EXPRESSION)                                                            \
-    for (uint32_t g = 0; g < n; g++, a += GROUP, b += GROUP, c += GROUP) {          \
-        V next[GROUP];                                                              \
+    for (uint32_t g = 0; g < n; g++, a += GROUP, b += GROUP, c += GROUP, out += GROUP) { \
+        V next[GROUP], t[GROUP];                                                    \
         _Pragma("GCC unroll 8") for (int k = 0; k < GROUP; k++) {                    \
             const V x = state[a[k]];                                                \
             next[k] = EXPRESSION;                                                   \
         }                                                                           \
-        change |= put8(w, first + g * GROUP, next, weights, nets, masked);          \
+        change |= put8(w, out, first + g * GROUP, next, t, weights);                \
+        if (counted) add_eight(w->n, add8(&low, t));                                \
+        if (nets) tally(w, first + g * GROUP, t);                                   \
     }                                                                               \
     break
 
-INLINE int block(const work *w, uint32_t i, int weights, int nets) {
+INLINE int block(const work *w, uint32_t i, int weights, int nets, int counted) {
     const of_tape *t = w->tape;
-    const V *state = w->s->state;
+    V *const state = w->s->state;
     const uint32_t n = t->groups[i], first = t->first[i];
     const uint32_t *a = t->a + t->operand[i], *b = t->b + t->operand[i], *c = t->c + t->operand[i];
-    const int masked = 0;
+    V *out = state + first;
+    low_planes low = counted ? taken(w->n) : (low_planes){{0}, {0}, {0}};
     V change = {0};
     switch (t->op[i]) {
     case 0: EACH(x & state[b[k]]);
@@ -263,7 +323,12 @@ INLINE int block(const work *w, uint32_t i, int weights, int nets) {
     case 5: EACH(chosen(~x, state[b[k]], state[c[k]]));
     default: EACH(x);
     }
+    if (counted) put_back(w->n, &low);
     return any(change);
+}
+
+INLINE int evaluate(const work *w, uint32_t i, int weights, int nets) {
+    return w->tape->counted[i] ? block(w, i, weights, nets, 1) : block(w, i, weights, nets, 0);
 }
 
 /* Gates, in order: each at most once. */
@@ -271,11 +336,9 @@ INLINE void settle(const work *w, int weights, int nets) {
     const of_tape *t = w->tape;
     const uint32_t registers = t->n_registers / GROUP;
     const uint32_t flag = t->n_flags - t->n_blocks;
-    const work silent = {t, w->s, NULL, w->toggles, w->fixed};
     for (uint32_t i = 0; i < t->n_blocks; i++) {
         const int go = weights || changed(t, w->s->flags, registers + i);
-        const work *use = weights || t->counted[i] ? w : &silent;
-        set_flag(w->s->flags, flag + i, go && block(use, i, weights, nets));
+        set_flag(w->s->flags, flag + i, go && evaluate(w, i, weights, nets));
     }
 }
 
@@ -284,12 +347,10 @@ INLINE void settle(const work *w, int weights, int nets) {
 INLINE void settle_delayed(const work *w, int nets) {
     const of_tape *t = w->tape;
     const uint32_t registers = t->n_registers / GROUP, sources = t->n_flags - t->n_blocks;
-    const work silent = {t, w->s, NULL, w->toggles, w->fixed};
     for (int first = 1, busy = 1; busy; first = 0) {
         busy = 0;
         for (uint32_t i = t->n_blocks; i-- > 0;) {
-            const work *use = t->counted[i] ? w : &silent;
-            const int go = changed(t, w->s->flags, registers + i) && block(use, i, 0, nets);
+            const int go = changed(t, w->s->flags, registers + i) && evaluate(w, i, 0, nets);
             set_flag(w->s->flags, sources + i, go);
             busy |= go;
         }
@@ -319,6 +380,17 @@ static uint64_t below(uint64_t q, uint64_t random) {
     return (uint64_t)(((unsigned __int128)random * q) >> 64);
 }
 
+/* Bit `bit` of each of eight numbers, the first one's lowest. */
+INLINE uint64_t bits_at(V value, uint32_t bit) {
+#ifdef __AVX512F__
+    return _mm512_test_epi64_mask((__m512i)value, _mm512_set1_epi64((long long)(1ULL << bit)));
+#else
+    uint64_t found = 0;
+    for (int k = 0; k < WORDS; k++) found |= (value[k] >> bit & 1) << k;
+    return found;
+#endif
+}
+
 static void split(const of_plan *p, of_scratch *s, uint64_t key, uint64_t batch, uint32_t g, V c) {
     const uint64_t q = p->modulus[g];
     const uint32_t n = p->n_shares[g], width = p->width[g], slot = p->group_slot[g];
@@ -344,10 +416,7 @@ static void split(const of_plan *p, of_scratch *s, uint64_t key, uint64_t batch,
                 }
             }
             for (uint32_t bit = 0; bit < width; bit++)
-                for (int k = 0; k < WORDS; k++) {
-                    const uint32_t lane = block * WORDS + (uint32_t)k;
-                    out[share * width + bit][lane / 64] |= (value[k] >> bit & 1) << (lane % 64);
-                }
+                out[share * width + bit][block / 8] |= bits_at(value, bit) << (block % 8 * WORDS);
         }
     }
 }
@@ -369,6 +438,27 @@ static V prepare(const of_plan *p, of_scratch *s, uint64_t key, uint64_t batch) 
     return c;
 }
 
+#define MOST_REGISTER_GROUPS 65536
+
+/* Whether a group of registers can take its values when its turn comes: none of them is that of a
+ * register that has taken another by then. */
+INLINE int in_turn(const of_tape *t, uint32_t g) {
+    for (int k = 0; k < GROUP; k++) {
+        const uint32_t from = t->d[g * GROUP + k] - t->first_register;
+        if (from < g * GROUP) return 0;
+    }
+    return 1;
+}
+
+INLINE void take(const work *w, uint32_t g, V *next) {
+    const uint32_t *d = w->tape->d + g * GROUP;
+    const V *state = w->s->state;
+    if (w->tape->d_inverted[g * GROUP])
+        for (int k = 0; k < GROUP; k++) next[k] = ~state[d[k]];
+    else
+        for (int k = 0; k < GROUP; k++) next[k] = state[d[k]];
+}
+
 /* Registers take what they have read; then the inputs change. */
 INLINE void clock(const work *w, const of_plan *p, uint64_t key, uint64_t batch, uint32_t cycle,
                   uint32_t model, int nets) {
@@ -376,18 +466,26 @@ INLINE void clock(const work *w, const of_plan *p, uint64_t key, uint64_t batch,
     const of_tape *t = w->tape;
     of_scratch *s = w->s;
     const uint32_t groups = t->n_registers / GROUP, inputs = t->n_inputs / GROUP;
-    uint64_t todo[1 + 65536 / 64];
+    uint64_t todo[1 + MOST_REGISTER_GROUPS / 64];
+    low_planes low = taken(w->n);
     for (uint32_t g = 0; g < groups; g++) {
+        if (w->in_turn[g / 64] >> (g % 64) & 1) continue;
         const int go = all || changed(t, s->flags, g);
         set_flag(todo, g, go);
-        if (!go) continue;
-        const V flip = (V){0} - (uint64_t)t->d_inverted[g * GROUP];
-        for (int k = 0; k < GROUP; k++) s->next[g * GROUP + k] = s->state[t->d[g * GROUP + k]] ^ flip;
+        if (go) take(w, g, s->next + g * GROUP);
     }
     for (uint32_t g = 0; g < groups; g++) {
+        const uint32_t first = t->first_register + g * GROUP;
+        V next[GROUP];
         int moved = 0;
-        if (todo[g / 64] >> (g % 64) & 1)
-            moved = any(put8(w, t->first_register + g * GROUP, s->next + g * GROUP, weights, nets, 1));
+        if (w->in_turn[g / 64] >> (g % 64) & 1) {
+            if (all || changed(t, s->flags, g)) {
+                take(w, g, next);
+                moved = put_masked(w, &low, first, next, weights, nets);
+            }
+        } else if (todo[g / 64] >> (g % 64) & 1) {
+            moved = put_masked(w, &low, first, s->next + g * GROUP, weights, nets);
+        }
         set_flag(s->flags, inputs + g, moved);
     }
     uint32_t e = p->event_start[cycle];
@@ -400,50 +498,108 @@ INLINE void clock(const work *w, const of_plan *p, uint64_t key, uint64_t batch,
             memcpy(next, s->state + first, sizeof next);
             for (; e < end && p->event_vector[e] < first + GROUP; e++)
                 next[p->event_vector[e] - first] = source(p, s, key, batch, p->event_source[e]);
-            moved = any(put8(w, first, next, weights, nets, 1));
+            moved = put_masked(w, &low, first, next, weights, nets);
         }
         set_flag(s->flags, g, moved);
     }
+    put_back(w->n, &low);
 }
 
-/* The counts of all lanes: low halves in count[0 .. 511], high halves in count[512 ..]. */
+/* The counts of all lanes: low halves in count[0 .. 511], high halves in count[512 ..], which are
+ * written when there are more than 16 planes. */
 static void spread(const counter *n, uint16_t *count) {
+#ifdef __AVX512BW__
+    for (int half = 0; half < 2; half++) { /* of the lanes: what fits into registers */
+        __m512i sum[8] = {{0}};
+        for (int p = 0; p < n->top; p++) {
+            if (p == 16) {
+                for (int i = 0; i < 8; i++) {
+                    _mm512_store_si512(count + 256 * half + 32 * i, sum[i]);
+                    sum[i] = _mm512_setzero_si512();
+                }
+            }
+            const __m512i add = _mm512_set1_epi16((short)(1U << (p % 16)));
+            const uint32_t *bits = (const uint32_t *)&n->plane[p] + 8 * half;
+            for (int i = 0; i < 8; i++)
+                sum[i] = _mm512_mask_add_epi16(sum[i], (__mmask32)bits[i], sum[i], add);
+        }
+        uint16_t *out = count + (n->top > 16 ? LANES : 0) + 256 * half;
+        for (int i = 0; i < 8; i++) _mm512_store_si512(out + 32 * i, sum[i]);
+    }
+#else
     memset(count, 0, 2 * LANES * sizeof *count);
     for (int p = 0; p < n->top; p++) {
         uint16_t *out = count + (p < 16 ? 0 : LANES);
         const uint16_t weight = (uint16_t)(1U << (p % 16));
-#ifdef __AVX512BW__
-        const __m512i add = _mm512_set1_epi16((short)weight);
-        for (int i = 0; i < 16; i++) {
-            const __mmask32 m = (__mmask32)(n->plane[p][i / 2] >> (i % 2 * 32));
-            __m512i *at = (__m512i *)(out + 32 * i);
-            *at = _mm512_mask_or_epi32(*at, 0xffff, *at, _mm512_maskz_mov_epi16(m, add));
-        }
-#else
         for (int lane = 0; lane < LANES; lane++)
             out[lane] |= (uint16_t)((n->plane[p][lane / 64] >> (lane % 64) & 1) * weight);
+    }
 #endif
+}
+
+INLINE uint32_t power_of(const counter *n, const uint16_t *count, uint32_t lane) {
+    return count[lane] + (n->top > 16 ? (uint32_t)count[LANES + lane] << 16 : 0);
+}
+
+/* Count the powers of a cycle. */
+static void histogram(const of_output *o, const of_plan *p, const counter *n, const uint16_t *count,
+                      uint32_t cycle, V c) {
+    const size_t bins = (size_t)o->n_bins, part = (size_t)p->n_cycles * 2 * bins;
+    uint32_t *row = o->histogram + (size_t)cycle * 2 * bins;
+    const int64_t origin = o->origin[cycle];
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        const uint64_t bin = (uint64_t)((int64_t)power_of(n, count, lane) - origin);
+        const size_t random = c[lane / 64] >> (lane % 64) & 1;
+        if (bin < bins)
+            row[(lane % 4) * part + random * bins + bin]++;
+        else
+            ++*o->outside;
     }
 }
 
-static void record(const of_output *o, const of_plan *p, const counter *n, const uint16_t *count,
-                   uint64_t batch, uint32_t cycle, V c) {
-    const size_t bins = (size_t)o->n_bins, part = (size_t)p->n_cycles * 2 * bins;
-    const int high = n->top > 16;
-    uint32_t *row = o->histogram ? o->histogram + (size_t)cycle * 2 * bins : NULL;
-    const int64_t origin = row ? o->origin[cycle] : 0;
-    for (uint32_t lane = 0; lane < LANES; lane++) {
-        const uint32_t value = count[lane] + (high ? (uint32_t)count[LANES + lane] << 16 : 0);
-        if (row) {
-            const uint64_t bin = (uint64_t)((int64_t)value - origin);
-            const size_t random = c[lane / 64] >> (lane % 64) & 1;
-            if (bin < bins)
-                row[(lane % 4) * part + random * bins + bin]++;
-            else
-                ++*o->outside;
-        }
-        if (o->power) o->power[(batch * LANES + lane) * p->n_cycles + cycle] = value;
+#ifdef __AVX512BW__
+/* The same where all powers have bins, and 16 bits can number them; whether that was so. */
+static int short_histogram(const of_output *o, const of_plan *p, const counter *n,
+                           const uint16_t *count, uint32_t cycle, V c) {
+    const uint64_t bins = o->n_bins, part = (uint64_t)p->n_cycles * 2 * bins;
+    const int64_t origin = o->origin[cycle];
+    if (n->top > 16 || bins > 32768 || origin < 0 || (uint64_t)origin + bins > 65536) return 0;
+    uint16_t at[LANES] __attribute__((aligned(64)));
+    const __m512i from = _mm512_set1_epi16((short)origin), size = _mm512_set1_epi16((short)bins);
+    __mmask32 outside = 0;
+    for (uint32_t i = 0; i < LANES / 32; i++) {
+        const __m512i bin = _mm512_sub_epi16(_mm512_load_si512(count + 32 * i), from);
+        const __mmask32 random = (__mmask32)(c[i / 2] >> (i % 2 * 32));
+        outside |= _mm512_cmpge_epu16_mask(bin, size); /* what is below the origin wraps */
+        _mm512_store_si512(at + 32 * i, _mm512_mask_add_epi16(bin, random, bin, size));
     }
+    if (outside) return 0;
+    uint32_t *zero = o->histogram + (size_t)cycle * 2 * bins;
+    uint32_t *one = zero + part, *two = one + part, *three = two + part;
+    for (uint32_t lane = 0; lane < LANES; lane += 4) {
+        zero[at[lane]]++;
+        one[at[lane + 1]]++;
+        two[at[lane + 2]]++;
+        three[at[lane + 3]]++;
+    }
+    return 1;
+}
+#else
+static int short_histogram(const of_output *o, const of_plan *p, const counter *n,
+                           const uint16_t *count, uint32_t cycle, V c) {
+    (void)o, (void)p, (void)n, (void)count, (void)cycle, (void)c;
+    return 0;
+}
+#endif
+
+static void record(const of_output *o, const of_plan *p, const counter *n, uint16_t *count,
+                   uint64_t batch, uint32_t cycle, V c) {
+    spread(n, count);
+    if (o->histogram && !short_histogram(o, p, n, count, cycle, c))
+        histogram(o, p, n, count, cycle, c);
+    if (o->power)
+        for (uint32_t lane = 0; lane < LANES; lane++)
+            o->power[(batch * LANES + lane) * p->n_cycles + cycle] = power_of(n, count, lane);
 }
 
 static void probe(const of_output *o, const V *state, uint32_t cycle, V c, uint32_t *cell) {
@@ -484,26 +640,29 @@ int of_simulate(const of_tape *t, const of_plan *p, const uint8_t *start, uint64
     static const settler settlers[3][2] = {{settle_plain, settle_nets},
                                            {settle_weights, settle_weights_nets},
                                            {settle_steps, settle_steps_nets}};
+    const V either[2] = {{0}, ~(V){0}};
     uint32_t cell[LANES] __attribute__((aligned(64)));
-    if (t->n_registers / GROUP > 65536) return 1;
+    uint64_t turns[1 + MOST_REGISTER_GROUPS / 64];
+    if (t->n_registers / GROUP > MOST_REGISTER_GROUPS) return 1;
+    for (uint32_t g = 0; g < t->n_registers / GROUP; g++) set_flag(turns, g, in_turn(t, g));
     for (uint64_t b = 0; b < n_batches; b++) {
         const uint64_t batch = first + b;
         const V c = prepare(p, s, key, batch);
-        for (uint32_t v = 0; v < t->n_nets; v++) s->state[v] = (V){0} - (uint64_t)start[v];
+        for (uint32_t v = 0; v < t->n_nets; v++) s->state[v] = either[start[v]];
         memset(s->flags, 0, (t->n_flags + 63) / 64 * sizeof *s->flags);
         if (p->n_pokes) {
-            const work quiet = {t, s, NULL, NULL, c};
+            const work quiet = {t, s, NULL, NULL, turns, c};
             for (uint32_t i = 0; i < p->n_pokes; i++)
                 s->state[p->poke_vector[i]] = source(p, s, key, batch, p->poke_source[i]);
-            for (uint32_t i = 0; i < t->n_blocks; i++) block(&quiet, i, 0, 0);
+            for (uint32_t i = 0; i < t->n_blocks; i++) block(&quiet, i, 0, 0, 0);
         }
         if (o->classes) memcpy(o->classes + b * WORDS, &c, sizeof c);
         for (uint32_t cycle = 0; cycle < p->n_cycles; cycle++) {
-            counter n = {.top = 4};
+            counter n = {.top = 5};
             uint32_t *toggles = NULL;
             if (o->toggles && cycle >= o->cycle_begin && cycle < o->cycle_end)
                 toggles = o->toggles + (size_t)(cycle - o->cycle_begin) * t->n_nets * 2;
-            const work w = {t, s, &n, toggles, ~c};
+            const work w = {t, s, &n, toggles, turns, ~c};
             if (o->n_sets) memcpy(o->before, s->state, sizeof(V) * t->n_nets);
             if (toggles)
                 clock(&w, p, key, batch, cycle, model, 1);
@@ -511,10 +670,7 @@ int of_simulate(const of_tape *t, const of_plan *p, const uint8_t *start, uint64
                 clock(&w, p, key, batch, cycle, model, 0);
             settlers[model][toggles != NULL](&w);
             finish(&n);
-            if (o->histogram || o->power) {
-                spread(&n, s->count);
-                record(o, p, &n, s->count, b, cycle, c);
-            }
+            if (o->histogram || o->power) record(o, p, &n, s->count, b, cycle, c);
             if (o->n_sets) probe(o, s->state, cycle, c, cell);
             for (uint32_t i = 0; i < o->n_watched; i++)
                 memcpy(o->values + ((size_t)cycle * o->n_watched + i) * WORDS,
