@@ -106,14 +106,17 @@ def _shares(group, random_bits, classes):
 
 @dataclass
 class Seen:
-    """A cycle: values of all nets by their bits in the graph, and for each net how often it changed
-    on the way there, gates having a delay of one: integers of 512 bits, one a step."""
+    """A cycle: the settled values of all nets, and what changed on the way there.
+
+    By their bits in the graph, integers of 512 bits; the changes for each unit of time, gates
+    having a delay of one.
+    """
 
     values: dict
     steps: list
 
 
-def run(graph, clock, found, stimulus, key, batch, settled=frozenset()):
+def run(graph, found, stimulus, key, batch, *, settled=frozenset()):
     """The cycles of a batch, cycle -1 first. `found` are the `Gates`, for the numbers of nets.
 
     `settled` are registers' outputs (bits) that follow what is stored without a delay.
@@ -121,7 +124,7 @@ def run(graph, clock, found, stimulus, key, batch, settled=frozenset()):
     bit_of = {net: bit for bit, net in (*found.inputs.items(), *found.nets.items())}
     read = sources(stimulus, key, batch)
     state = {c.name: ALL * (graph.initial.get(c.outputs["Q"][0]) == "1") for c in _registers(graph)}
-    inputs = [bit for port in graph.inputs if port.name != clock for bit in port.bits]
+    inputs = [bit for port in graph.inputs if port.name != "clk" for bit in port.bits]
     values = dict.fromkeys(inputs, 0)
     for number, row in enumerate(stimulus.prologue):
         if number:

@@ -24,6 +24,7 @@ from openforge.run_folder import RunFolder
 from openforge.tools import process, verilator, verilator_runtime
 from openforge.tools.locate import program
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 CHUNK = 512  # bits of a port of the bench
 LEVEL = "-O0"  # the compiler takes longer than the simulation
 
@@ -61,7 +62,9 @@ def compare(project_dir: Path, work: Path, n_lanes: int = 64) -> Compared:
     campaign = Campaign("compared", 1, 5, public_random=True)
     real = stimulus(found.roles, found.how.protocol, campaign)
     return _together(
-        bench.compare(simulation(found.gates, made, Model.HAMMING_DISTANCE, 77), executable, n_lanes)
+        bench.compare(
+            simulation(found.gates, made, Model.HAMMING_DISTANCE, 77), executable, n_lanes
+        )
         for made in (real, _noisy(found, real))
     )
 
@@ -86,7 +89,9 @@ def _noisy(found, real):
     draw = random.Random(1)
     for cycle in range(24):
         fresh = {n: FRESH + 1 + cycle * len(nets) + k for k, n in enumerate(nets)}
-        events.append({n: source for n, source in fresh.items() if cycle < 8 or draw.random() < 0.3})
+        events.append(
+            {n: source for n, source in fresh.items() if cycle < 8 or draw.random() < 0.3}
+        )
     if reset is not None:
         events[11][reset], events[12][reset] = int(active), int(not active)
     return dataclasses.replace(

@@ -6,6 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import needs
 
+from side_channel_projects import believe
+from side_channel_projects import run as run_side_channel
+
 from openforge import config, design, jobs
 from openforge.engines import constant_time
 from openforge.model import Verdict
@@ -35,6 +38,7 @@ def test_a_good_example_passes_everything(run, name):
         "simulation": ("passed", ""),
         "formal": ("passed", ""),
         "constant_time": ("passed", ""),
+        "side_channel": ("skipped", ""),
     }
     assert set(job.check("formal").table("properties").status) <= {"proven", "covered"}
 
@@ -59,11 +63,17 @@ def test_each_planted_fault_is_found(run):
 
 LATENCIES = {  # cycles from start to done, as the README of each says
     "aes": "cycles: 11",
+    "aes-round-unprotected": "cycles: 2",
     "butterfly": "cycles: 4",
     "comparator": "cycles: 17",
     "divider": "cycles: 33",
+    "dom-and": "cycles: 1",
+    "dom-sbox": "cycles: 9",
     "handshake": "cycles: 2",
+    "isw-and": "cycles: 2",
+    "masked-butterfly": "cycles: 4",
     "modexp": "cycles: 129",
+    "sbox-unprotected": "cycles: 2",
     "table-lookup": "cycles: 33",
     "divider-broken": "cycles: 2 + bit_length(dividend), or 2 when divisor = 0",
     "modexp-broken": "cycles: 65 + 4 popcount(exponent)",
@@ -102,4 +112,61 @@ def test_a_whole_example_passes_every_check(run):
         "simulation": ("passed", ""),
         "formal": ("skipped", ""),
         "constant_time": ("passed", ""),
+        "side_channel": ("skipped", ""),
     }
+
+
+TIMED_ALIKE = ["dom-and-broken", "dom-sbox-broken", "masked-butterfly-broken"]
+
+
+@pytest.mark.parametrize("name", TIMED_ALIKE)
+def test_what_leaks_in_power_takes_the_same_time(tmp_path, name):
+    """The broken twins of masked designs tell nothing by their timing."""
+    needs("verilator", "c++", "pyosys", "abc", "python-sat")
+    settings = config.load(EXAMPLES / name, {})
+    folder = RunFolder.create(tmp_path / "constant_time.tmp")
+    params = settings.verification.crypto_verification.constant_time
+    result = constant_time.run(params, design.load(EXAMPLES / name, settings), folder)
+    assert result.verdict is Verdict.PASSED, result.reason
+
+
+MASKED = ["dom-and", "dom-sbox", "masked-butterfly"]
+LEAKING = [
+    "aes-round-unprotected",
+    "dom-and-broken",
+    "dom-sbox-broken",
+    "isw-and",
+    "masked-butterfly-broken",
+    "sbox-unprotected",
+]
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_a_masked_example_shows_nothing_in_its_power(tmp_path, name):
+    """With the 100,000 traces of its file: power, nets and probing sets."""
+    ran = run_side_channel(tmp_path, EXAMPLES / name)
+    assert (ran.verdict, ran.reason) == (Verdict.PASSED, "")
+    assert ran.metric("traces") >= 100_000
+
+
+@pytest.mark.parametrize("name", LEAKING)
+def test_a_leak_of_power_is_found_where_the_source_says(tmp_path, monkeypatch, name):
+    """With the 100,000 traces of its file; lines marked LEAK are among those that leak."""
+    believe(monkeypatch)
+    ran = run_side_channel(tmp_path, EXAMPLES / name)
+    assert ran.verdict is Verdict.FAILED
+    leaking = {(row["file"], row["line"]) for row in ran.rows("source_heat") if row["leaking"]}
+    marked = [
+        (path.relative_to(EXAMPLES / name).as_posix(), number)
+        for path in (EXAMPLES / name / "rtl").iterdir()
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if "// LEAK" in line
+    ]
+    assert all(place in leaking for place in marked), (marked, sorted(leaking))
+    assert marked or name == "isw-and"
+
+
+def test_isw_and_passes_without_probing_sets(tmp_path):
+    """What has no glitches does not leak."""
+    ran = run_side_channel(tmp_path, EXAMPLES / "isw-and", probing="off")
+    assert (ran.verdict, ran.reason) == (Verdict.PASSED, "")

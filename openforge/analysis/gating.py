@@ -50,7 +50,7 @@ class _Gates:
         changed: dict[str, Cell] = {}
         for cell in self._graph.cells:
             clock = self._clock(cell)
-            if clock is None or clock in self._inputs:
+            if clock is None or clock.bit in self._inputs:
                 continue
             found = self._enable(clock)
             if found is not None:
@@ -60,12 +60,12 @@ class _Gates:
         cells = [changed.get(cell.name, cell) for cell in self._graph.cells]
         return replace(self._graph, cells=tuple(self._read([*cells, *self._new])))
 
-    def _clock(self, cell: Cell) -> Bit | None:
-        """The clock of a register whose rising edge counts and that can be given an enable."""
-        if cell.type in _WORD and cell.number("CLK_POLARITY") == 1:
-            return cell.inputs["CLK"][0]
+    def _clock(self, cell: Cell) -> _Literal | None:
+        """What a register takes its value at the rising edge of, if it can be given an enable."""
+        if cell.type in _WORD:
+            return _Literal(cell.inputs["CLK"][0], cell.number("CLK_POLARITY") == 0)
         match = _FINE.fullmatch(cell.type)
-        return cell.inputs["C"][0] if match and match[2].startswith("P") else None
+        return _Literal(cell.inputs["C"][0], match[2].startswith("N")) if match else None
 
     def _literal(self, bit: Bit) -> _Literal:
         """What a bit is, behind inverters."""
@@ -74,9 +74,9 @@ class _Gates:
             return _Literal(bit)
         return ~self._literal(driver.cell.inputs["A"][driver.position])
 
-    def _conjunction(self, bit: Bit) -> tuple[bool, tuple[_Literal, _Literal]] | None:
-        """A bit as the conjunction of two literals, or (True first) its complement."""
-        found = self._literal(bit)
+    def _conjunction(self, of: _Literal) -> tuple[bool, tuple[_Literal, _Literal]] | None:
+        """A literal as the conjunction of two others, or (True first) its complement."""
+        found = ~self._literal(of.bit) if of.inverted else self._literal(of.bit)
         driver = self._graph.drivers.get(found.bit) if isinstance(found.bit, int) else None
         if driver is None or driver.cell.type not in _CONJUNCTIONS | _DISJUNCTIONS:
             return None
@@ -88,7 +88,7 @@ class _Gates:
             return not found.inverted, (~a, ~b)
         return found.inverted, (a, b)
 
-    def _enable(self, clock: Bit) -> tuple[Bit, _Literal] | None:
+    def _enable(self, clock: _Literal) -> tuple[Bit, _Literal] | None:
         """The clock behind a gate, and what enables it; None when it is no gate that is known."""
         found = self._conjunction(clock)
         if found is None:
@@ -150,8 +150,8 @@ class _Gates:
         for here, cell in self._cone(bit):
             if cell is None:
                 found.add("input" if here in self._inputs else "constant")
-            elif self._clock(cell) is not None:
-                found.add("register")
+            elif (clock := self._clock(cell)) is not None:
+                found.add("other" if clock.inverted else "register")
             elif _keeps_state(cell):
                 found.add("other")
         return found - {"constant"}
@@ -165,12 +165,11 @@ class _Gates:
         if word:
             kind = _WORD[cell.type]
             inputs = {**cell.inputs, "CLK": (clock,), "EN": (bit,)}
-            return replace(
-                cell, type=kind, inputs=inputs, params={**cell.params, "EN_POLARITY": "1"}
-            )
+            params = {**cell.params, "CLK_POLARITY": "1", "EN_POLARITY": "1"}
+            return replace(cell, type=kind, inputs=inputs, params=params)
         match = _FINE.fullmatch(cell.type)
         assert match is not None
-        family, signs = match[1], match[2]
+        family, signs = match[1], "P" + match[2][1:]
         kind = f"$_{family}E_{signs}P_"
         return replace(cell, type=kind, inputs={**cell.inputs, "C": (clock,), "E": (bit,)})
 
