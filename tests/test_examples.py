@@ -5,7 +5,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from conftest import needs
-
 from side_channel_projects import believe
 from side_channel_projects import run as run_side_channel
 
@@ -141,6 +140,10 @@ LEAKING = [
 ]
 
 
+INSIDE = {"dom-sbox-broken": [("rtl/dom_add.sv", 30), ("rtl/dom_add.sv", 31)]}
+"""Where it leaks if what is marked is an instance, whose module leaks then."""
+
+
 @pytest.mark.parametrize("name", MASKED)
 def test_a_masked_example_shows_nothing_in_its_power(tmp_path, name):
     """With the 100,000 traces of its file: power, nets and probing sets."""
@@ -162,7 +165,8 @@ def test_a_leak_of_power_is_found_where_the_source_says(tmp_path, monkeypatch, n
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if "// LEAK" in line
     ]
-    assert all(place in leaking for place in marked), (marked, sorted(leaking))
+    places = INSIDE.get(name, marked)
+    assert all(place in leaking for place in places), (places, sorted(leaking))
     assert marked or name == "isw-and"
 
 

@@ -89,7 +89,7 @@ def replay(
         )
     for trace, name in zip(traces, WAVES, strict=True):
         folder.keep(trace.waveform, name)
-    _keep_stimuli(folder, interface, stimuli, len(simulation.stimulus.prologue), chosen)
+    _keep_stimuli(folder, interface, stimuli, simulation, chosen)
     first = [name for name in shown if name in names]
     folder.table("waves", _waves(traces, [*first, *(n for n in names if n not in first)]))
     return compared
@@ -207,25 +207,29 @@ def _keep_stimuli(
     folder: RunFolder,
     interface: Interface,
     stimuli: Sequence[Stimulus],
-    n_prologue: int,
+    simulation: Simulation,
     chosen: Pair,
 ) -> None:
     text = {
         "about": "inputs of two traces by cycle (hexadecimal). A cycle: set inputs, sample, active "
-        "clock edge. The trace begins after the prologue.",
+        "clock edge. The trace begins after the prologue. Key and number make a trace again.",
         "clock": interface.clock,
         "active_edge": "rising" if interface.rising else "falling",
-        "prologue_cycles": n_prologue,
+        "prologue_cycles": len(simulation.stimulus.prologue),
+        "key": f"{simulation.key:016x}",
         "leaks_in_cycle": chosen.cycle,
         "traces": {
             name: {
+                "number": number,
                 "cycles": [{k: f"{v:x}" for k, v in row.items()} for row in stimulus.cycles],
                 "set": {
                     n: {poke.name: f"{poke.value:x}" for poke in pokes}
                     for n, pokes in stimulus.pokes.items()
                 },
             }
-            for name, stimulus in zip(("fixed", "random"), stimuli, strict=True)
+            for name, number, stimulus in zip(
+                ("fixed", "random"), (chosen.fixed, chosen.random), stimuli, strict=True
+            )
         },
     }
     file = folder.work / "pair.json"
