@@ -25,7 +25,7 @@ from openforge.tools.locate import tool
 MOST_MEMORY_BITS = 1 << 17
 """A memory is made of registers and multiplexers; above this, it is refused."""
 
-_FORMAT = "2"  # count up when the commands change their meaning
+_FORMAT = "3"  # count up when the commands change their meaning
 _COMMANDS = """\
 read_json {source}
 setundef -zero -undriven
@@ -37,7 +37,7 @@ opt_expr
 opt_merge
 opt_clean
 write_json {result}
-write_verilog -noattr -noexpr -nodec gates.v"""
+write_verilog -noattr -noexpr -siminit gates.v"""
 
 
 def gates(design: Design, work: Path) -> Path:

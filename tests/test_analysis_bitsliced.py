@@ -113,7 +113,6 @@ def test_power_counts_every_net_once(seed):
     assert power_is_right(graph, found, sim.stimulus)
 
 
-# fails: with set and reset constant, the hidden net between them counts for the register
 @pytest.mark.parametrize("constant", ["SR", "S", "R", ""])
 def test_a_register_with_set_and_reset_counts_once(constant):
     """Set and reset are inside the register: it is one net, whatever of them never changes."""
@@ -168,7 +167,6 @@ def test_compiled_equals_numpy(seed, model):
     assert all((a == b).all() for a, b in zip(*tables, strict=True))
 
 
-# fails: compiled, registers inside cells have no toggles; in numpy, they have
 def test_registers_inside_cells_toggle():
     """The toggles of a vector do not depend on the engine, even if it is inside a cell."""
     library = native.library()

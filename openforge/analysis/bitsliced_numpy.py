@@ -86,7 +86,8 @@ class Engine:
         for cycle in _cycles(simulation, first, n_batches):
             if begin <= cycle.number < end:
                 fixed = np.packbits(~cycle.classes, bitorder="little").view(np.uint64)
-                for where, change in cycle.changes:
+                for where, changes in cycle.changes:
+                    change = changes & _kept(simulation.tape.weight[where])
                     row = found[cycle.number - begin, where]
                     row[:, 0] += np.bitwise_count(change & fixed).sum(axis=1, dtype=np.uint32)
                     row[:, 1] += np.bitwise_count(change).sum(axis=1, dtype=np.uint32)
@@ -117,6 +118,11 @@ class Engine:
                         chosen, minlength=table.shape[2]
                     ).astype(np.uint32)
         return found
+
+
+def _kept(weight: NDArray[np.uint8]) -> Words:
+    """A mask for each vector: all of it if it counts, else nothing."""
+    return np.where(weight.astype(bool), _ALL, np.uint64(0))[:, None]
 
 
 def poked(simulation: Simulation, batch: int) -> dict[int, NDArray[np.bool_]]:
@@ -188,8 +194,7 @@ class _Run:
 
     def _values(self) -> Words:
         flipped = np.where(self._tape.complemented.astype(bool), _ALL, np.uint64(0))[:, None]
-        counted = np.where(self._tape.weight.astype(bool), _ALL, np.uint64(0))[:, None]
-        return np.asarray((self._state ^ flipped) & counted)
+        return np.asarray((self._state ^ flipped) & _kept(self._tape.weight))
 
     def _put(self, where: slice, value: Words) -> bool:
         change = self._state[where] ^ value

@@ -100,7 +100,8 @@ class Folded:
             self._read[gate.out] = same ^ gate.inverted
             self._constant.add(gate.out)
             return
-        if same is not None and self.seen.get(same >> 1, 0) is None and not same & 1:
+        shows = same is not None and self.seen.get(same >> 1, 0) is None and not same & 1
+        if same is not None and shows and not gate.hidden:
             self.seen[same >> 1] = gate.out
             self._read[gate.out] = same
             return

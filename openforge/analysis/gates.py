@@ -53,13 +53,15 @@ class Register:
     """A register: net `q` takes the literal `d` at the active edge of the clock.
 
     `initial` is its value before the first edge; what has none starts from 0. `hidden` says that
-    `q` is inside a cell.
+    `q` is inside a cell; `seen` is then the net outside, which is `q` unless an asynchronous reset
+    or load is active.
     """
 
     q: int
     d: Literal
     initial: bool
     hidden: bool = False
+    seen: int = 0
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ class _Builder:
             self._registers.append(Register(q, d, initial))
             return
         stored = self._new()  # asynchronous: what is stored is not always what is seen
-        self._registers.append(Register(stored, d, initial, hidden=True))
+        self._registers.append(Register(stored, d, initial, hidden=True, seen=q))
         *inner, (value, when) = loads
         seen = 2 * stored
         for inner_value, inner_when in inner:

@@ -82,6 +82,10 @@ def _moving(simulation: Simulation) -> Mapping[int, bool]:
                 found[net] = found.get(net, False) or number > 0 or source >= FRESH
     found |= dict.fromkeys((r.q for r in gates.registers if not r.hidden), True)
     found |= {g.out: True for g in gates.gates if _stored(simulation, g.out)}
+    shown = {int(simulation.tape.vector[net]) for net in found}
+    for register in gates.registers:  # of which nothing outside its cell is always the same
+        if register.hidden and int(simulation.tape.vector[register.q]) not in shown:
+            found[register.q] = True
     return {net: moves for net, moves in found.items() if simulation.tape.vector[net] >= 0}
 
 

@@ -302,7 +302,7 @@ INLINE int put_masked(const work *w, low_planes *low, uint32_t first, const V *n
         }                                                                           \
         change |= put8(w, out, first + g * GROUP, next, t, weights);                \
         if (counted) add_eight(w->n, add8(&low, t));                                \
-        if (nets) tally(w, first + g * GROUP, t);                                   \
+        if (nets && counted) tally(w, first + g * GROUP, t);                        \
     }                                                                               \
     break
 

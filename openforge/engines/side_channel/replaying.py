@@ -109,7 +109,8 @@ class _Pair:
     def __init__(self, design: Design, interface: Interface, simulation: Simulation) -> None:
         self._design, self._interface, self._simulation = design, interface, simulation
         self._graph = simulation.gates.graph
-        self._poked = simulation.poked(0)
+        seen = {reg.q: reg.seen for reg in simulation.gates.registers if reg.hidden}
+        self._poked = {seen.get(net, net): bits for net, bits in simulation.poked(0).items()}
 
     def names(self) -> list[str]:
         """Registers and ports whose values can be compared."""

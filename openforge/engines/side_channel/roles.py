@@ -99,8 +99,7 @@ def roles(interface: Interface, gates: Gates) -> Roles:
 class _Found:
     def __init__(self, interface: Interface, gates: Gates) -> None:
         self._interface, self._gates = interface, gates
-        self._registers = {register.q for register in gates.registers}
-        self._visible = set(gates.inputs.values())
+        self._stored = {reg.seen if reg.hidden else reg.q: reg.q for reg in gates.registers}
 
     def nets(self, name: str) -> tuple[int, ...]:
         """The nets of a signal, 0 for bits that are constant."""
@@ -131,13 +130,14 @@ class _Found:
         nets = [self.nets(bits.name)[position] for position in bits.positions]
         if bits.kind is Kind.INPUT:
             return Carrier(bits.text, tuple(nets), stored=False)
-        odd = [net for net in nets if net not in self._registers and net]
+        odd = [net for net in nets if net not in self._stored and net]
         if odd and field != "public":
             raise CheckFailedToRun(
                 f"{_FIELD}.{field}: '{named(bits.text)}' is driven by other nets, so that it "
                 "cannot be set; name inputs or registers"
             )
-        return Carrier(bits.text, tuple(nets), stored=True)
+        stored = tuple(self._stored.get(net, 0) for net in nets)
+        return Carrier(bits.text, stored, stored=True)
 
 
 def drives_nothing(gates: Gates, carriers: Iterable[Carrier]) -> list[str]:

@@ -36,6 +36,8 @@ class Places:
     def __init__(self, gates: Gates) -> None:
         self._graph: Graph = gates.graph
         self._bits = {net: bit for bit, net in gates.nets.items()}
+        inside = {reg.q: reg.seen for reg in gates.registers if reg.hidden}
+        self._bits |= {q: self._bits[seen] for q, seen in inside.items() if seen in self._bits}
 
     def name(self, net: int) -> str:
         """What a reader of the source calls a net."""
