@@ -35,14 +35,18 @@ _RESET_CYCLES = 2
 IN_NO_LIST = "inputs that are in no list are public"
 
 
-def resolve(design: Design, graph: Graph, section: InterfaceSection) -> Interface:
+def resolve(
+    design: Design, graph: Graph, section: InterfaceSection, *, timed: bool = True
+) -> Interface:
     """The interface of `design`, whose netlist is `graph`, as `section` says or as inferred.
+
+    With `timed`, there must be something observable whose timing can be seen.
 
     Raises InterfaceError with every fault of the annotation, DesignError for a design that has
     no single clock, or state that is neither a register nor a memory.
     """
     found = clocking(graph)
-    return _Resolver(design, graph, section).interface(found)
+    return _Resolver(design, graph, section, timed=timed).interface(found)
 
 
 def effective(
@@ -67,8 +71,11 @@ def effective(
 class _Resolver:
     """The steps of `resolve`; each one leaves its faults in `faults` and goes on."""
 
-    def __init__(self, design: Design, graph: Graph, section: InterfaceSection) -> None:
+    def __init__(
+        self, design: Design, graph: Graph, section: InterfaceSection, *, timed: bool
+    ) -> None:
         self.design, self.graph, self.section = design, graph, section
+        self.timed = timed
         self.names = Names(design, graph)
         self.faults = Faults()
         self.inferred: list[Inferred] = []
@@ -257,7 +264,7 @@ class _Resolver:
                 seen, why = False, "it carries the clock"
             self._infer("observables" if seen else "unobserved", port.name, why)
             found += self.names.parts(port, range(len(port.bits))) if seen else ()
-        if not found:
+        if not found and self.timed:
             self.faults.add(
                 "observables",
                 "no output shows the timing by its name (all look like data); name them in "

@@ -133,7 +133,7 @@ class SideChannelSection(Section):
     test: Literal["fixed_vs_random", "random_vs_random"] = Field(
         "fixed_vs_random", description="what is compared"
     )
-    tvla_threshold: float = Field(4.5, gt=0, le=100, description="threshold of |t| (ISO/IEC 17825)")
+    tvla_threshold: float = Field(4.5, ge=2, le=30, description="threshold of |t| (ISO/IEC 17825)")
     orders: tuple[Annotated[int, Field(ge=1, le=3)], ...] = Field(
         (1,), min_length=1, description="statistical orders"
     )

@@ -14,6 +14,7 @@ from scipy import special
 
 FIXED, RANDOM = 0, 1
 _RESOLUTION = 4  # steps in one standard deviation of noise, at least
+_COARSEST = 64  # steps in a standard deviation of noise, about
 _REACH = 9.0  # standard deviations; beyond is 2.3e-19 of the noise, less than one in 2^62 draws
 _MAX_DRAWS = 1 << 22  # numbers held at once while noise is drawn: 32 MB
 Counts = npt.NDArray[np.uint64]
@@ -115,15 +116,22 @@ def with_noise(histograms: Histograms, stddev: float, seed: int) -> Histograms:
     of standard deviation `stddev` (the unit of the values) rounded to the step. That is the exact
     law of histograms of traces with rounded noise, independent between traces and samples, and
     its cost does not depend on the number of traces. The step is divided by a whole number such
-    that it is at most a quarter of `stddev`. A `stddev` of 0 changes nothing.
+    that it is at most a quarter of `stddev`. A `stddev` of 0 changes nothing. Where `stddev` is
+    above 64 steps, values are rounded to larger steps first, up or down at random, so that no mean
+    moves.
 
     *Limits:* noise beyond 9 standard deviations (2.3e-19 of it) is put at 9; rounding adds
-    step^2/12 to the variance of the noise. ValueError if `stddev` is negative or not finite.
+    step^2/12 to the variance of the noise, and large steps up to step^2/4. ValueError if `stddev`
+    is negative or not finite.
     """
     if not 0 <= stddev < math.inf:
         raise ValueError(f"noise with a standard deviation of {stddev}")
     if stddev == 0:
         return histograms
+    draws = np.random.Generator(np.random.Philox(seed))
+    coarser = int(stddev / histograms.step / _COARSEST)
+    if coarser > 1:
+        histograms = _rounded(histograms, coarser, draws)
     finer = max(1, math.ceil(_RESOLUTION * histograms.step / stddev))
     step = histograms.step / finer
     law = _rounded_normal(stddev / step)
@@ -131,10 +139,24 @@ def with_noise(histograms: Histograms, stddev: float, seed: int) -> Histograms:
     n_samples, n_bins = histograms.counts.shape[1:]
     width = (n_bins - 1) * finer + len(law)
     counts = np.zeros((2, n_samples, width), dtype=np.uint64)
-    draws = np.random.Generator(np.random.Philox(seed))
     for kind, sample in np.ndindex(2, n_samples):
         _spread(histograms.counts[kind, sample], counts[kind, sample], finer, law, draws)
     return Histograms(counts, histograms.origin * finer - reach, step)
+
+
+def _rounded(histograms: Histograms, factor: int, draws: np.random.Generator) -> Histograms:
+    """The same traces in steps that are `factor` times as large, rounded without a bias."""
+    n_bins = histograms.counts.shape[2]
+    origin = histograms.origin // factor
+    counts = np.zeros((*histograms.counts.shape[:2], n_bins // factor + 3), dtype=np.uint64)
+    for kind, sample in np.ndindex(counts.shape[:2]):
+        row = histograms.counts[kind, sample]
+        bins = np.flatnonzero(row)
+        lower, rest = np.divmod(histograms.origin[sample] + bins, factor)
+        up = draws.binomial(row[bins].astype(np.int64), rest / factor).astype(np.uint64)
+        np.add.at(counts[kind, sample], lower - origin[sample], row[bins] - up)
+        np.add.at(counts[kind, sample], lower - origin[sample] + 1, up)
+    return Histograms(counts, origin, histograms.step * factor)
 
 
 def _rounded_normal(stddev: float) -> npt.NDArray[np.float64]:

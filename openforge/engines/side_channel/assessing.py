@@ -44,7 +44,8 @@ class Assessed:
     `progress` has, for growing numbers of traces, the t of largest size: (traces, order, t, cycle).
     `z` and `net_log10_p` are of the nets, float32[n_cycles, n_vectors] (of `settled_tape`, whose
     vectors have the nets `net_of`), and `n_net_tests` says how many of them could differ at all;
-    `set_deviate` and `set_log10_p` are of the probing sets, float32[n_sets, n_cycles].
+    `set_deviate` and `set_log10_p` are of the probing sets, float32[n_sets, n_cycles]. `moved` are
+    the nets that changed, or were 1 in the model of weights, in some trace.
     """
 
     campaign: Campaign
@@ -62,6 +63,7 @@ class Assessed:
     set_deviate: Singles
     set_log10_p: Singles
     n_set_tests: int
+    moved: frozenset[int]
     settled_tape: Tape
     net_of: Mapping[int, int]
 
@@ -84,7 +86,8 @@ def assess(  # noqa: PLR0917  (what a campaign is tested with)
             t = welch.t_values(power, orders)
             progress += largest(traces, t)
     n_tested = min(n_batches, gathering.batches_of(MOST_TESTED))
-    z, log10_p, n_net_tests = _net_tests(settled, n_tested)
+    z, log10_p, seen, n_net_tests = _net_tests(settled, n_tested)
+    net_of = _net_of(settled)
     set_deviate, set_log10_p, n_set_tests = _set_tests(settled, probes, n_tested)
     return Assessed(
         campaign=campaign,
@@ -102,8 +105,9 @@ def assess(  # noqa: PLR0917  (what a campaign is tested with)
         set_deviate=set_deviate,
         set_log10_p=set_log10_p,
         n_set_tests=n_set_tests,
+        moved=frozenset(net_of[vector] for vector in np.flatnonzero(seen).tolist()),
         settled_tape=settled.tape,
-        net_of=_net_of(settled),
+        net_of=net_of,
     )
 
 
@@ -122,20 +126,24 @@ def _sizes(simulation: Simulation, n_batches: int) -> tuple[int, int]:
     return n_batches * LANES - random, random
 
 
-def _net_tests(simulation: Simulation, n_batches: int) -> tuple[Singles, Singles, int]:
-    """The deviate and -log10 p of each vector in each cycle, and how many of them could differ."""
+def _net_tests(
+    simulation: Simulation, n_batches: int
+) -> tuple[Singles, Singles, NDArray[np.bool_], int]:
+    """The deviate and -log10 p of each vector in each cycle; which moved; how many were tested."""
     n_fixed, n_random = _sizes(simulation, n_batches)
     shape = simulation.n_cycles, simulation.tape.n_nets
     z, log10_p, n_tests = np.zeros(shape, np.float32), np.zeros(shape, np.float32), 0
+    moved = np.zeros(simulation.tape.n_nets, bool)
     for begin, counts in gathering.toggles(simulation, n_batches):
         fixed, every = counts[..., 0], counts[..., 1]
+        moved |= (every > 0).any(axis=0)
         counted = (simulation.tape.weight == 1)[None, :] & (every > 0)
         counted &= every < n_fixed + n_random
         tests = net_tests(fixed[counted], (every - fixed)[counted], n_fixed, n_random)
         z[begin : begin + len(counts)][counted] = tests.z
         log10_p[begin : begin + len(counts)][counted] = tests.log10_p
         n_tests += int(counted.sum())
-    return z, log10_p, n_tests
+    return z, log10_p, moved, n_tests
 
 
 def _net_of(simulation: Simulation) -> dict[int, int]:

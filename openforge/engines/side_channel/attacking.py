@@ -193,7 +193,9 @@ def _targets(
     project = subject.design.project_dir
     file, *_ = resolve_globs(project, [asked.function], field=f"{_FIELD}.function")
     distinct, _ = leakage_function.distinct(chunks.all_rows())
-    table = leakage_function.predictions(file, distinct, folder.work / "leakage", project)
+    work = folder.work / "leakage"
+    work.mkdir()
+    table = leakage_function.predictions(file, distinct, work, project)
     if secret[0] >= table.shape[1]:
         raise CheckFailedToRun(
             f"{_FIELD}.function: the key byte is {secret[0]}, of {table.shape[1]} guesses"

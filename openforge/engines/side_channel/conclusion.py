@@ -13,6 +13,7 @@ from openforge.engines.side_channel import gathering
 from openforge.engines.side_channel.attacking import Attacked
 from openforge.engines.side_channel.findings import findings
 from openforge.engines.side_channel.localising import beginning
+from openforge.engines.side_channel.roles import reached
 from openforge.engines.side_channel.subject import Subject
 from openforge.engines.side_channel.writing import Places
 from openforge.model import Metric, Result, Stage, Verdict
@@ -48,7 +49,7 @@ def conclude(
 ) -> Result:
     """The result of a simulated design."""
     why = _leak(looked, places, attacked)
-    doubt = "" if why else "; ".join(_doubts(params, looked))
+    doubt = "" if why else "; ".join(_doubts(params, subject, looked))
     verdict = Verdict.FAILED if why else Verdict.INCONCLUSIVE if doubt else Verdict.PASSED
     return Result(
         check="side_channel",
@@ -57,7 +58,7 @@ def conclude(
         reason=why or doubt,
         bounds=tuple(_bounds(params, subject, looked)),
         assumptions=tuple(_assumptions(params, subject, looked)),
-        findings=tuple(findings(looked, places, attacked)),
+        findings=tuple(findings(params, looked, places, attacked)),
         metrics=tuple(_metrics(params, looked)),
         summary={"max_t_value": round(largest_t(looked), 4), "threshold": params.tvla_threshold},
     )
@@ -114,11 +115,15 @@ def _leak(looked: Looked, places: Places, attacked: Attacked | None) -> str:
     return "; ".join(said)
 
 
-def _doubts(params: SideChannelSection, looked: Looked) -> Iterator[str]:
+def _doubts(params: SideChannelSection, subject: Subject, looked: Looked) -> Iterator[str]:
     """Why finding nothing says too little."""
-    if not any(found.power.counts[:, :, 1:].any() for found in looked.assessed):
-        yield "no net changes in any trace: is the reset's active level right, is there a start?"
+    moved = frozenset[int]().union(*(found.moved for found in looked.assessed))
+    registers = reached(subject.gates, subject.roles.carriers)
+    if not moved or (registers and moved.isdisjoint(registers)):
+        what = "no register that the secrets reach" if moved else "no net"
+        yield f"{what} changes in any trace: is the reset's active level right, is there a start?"
         return
+    yield from subject.how.doubts
     largest, corrected = largest_t(looked), corrected_threshold(params, looked)
     if largest > params.tvla_threshold:
         yield (

@@ -11,6 +11,7 @@ from openforge.engines.side_channel.localising import beginning
 from openforge.engines.side_channel.replaying import STIMULI, WAVES
 from openforge.engines.side_channel.writing import POWER_TRACE, TVLA, Places
 from openforge.model import Finding, Level, Location
+from openforge.schema_crypto import SideChannelSection
 
 if TYPE_CHECKING:
     from openforge.engines.side_channel.checking import Looked
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 _MOST_FINDINGS = 10
 
 
-def findings(looked: Looked, places: Places, attacked: Attacked | None) -> Iterator[Finding]:
+def findings(
+    params: SideChannelSection, looked: Looked, places: Places, attacked: Attacked | None
+) -> Iterator[Finding]:
     """What leaks: the recovered key, the power, then nets and probes, a line of the source once."""
     evidence = tuple(f"artifacts/{name}" for name in (*WAVES, STIMULI, TVLA, POWER_TRACE))
     if attacked and attacked.recovered:
@@ -33,7 +36,7 @@ def findings(looked: Looked, places: Places, attacked: Attacked | None) -> Itera
     if looked.rejected:
         best, order, cycle = looked.strongest
         t = float(best.t.t[best.t.orders.index(order), cycle])
-        traces = detection.traces_to_detect(t, best.n_traces, 4.5)
+        traces = detection.traces_to_detect(t, best.n_traces, params.tvla_threshold)
         suspect = next((s for s in looked.leaking if s.cycle == cycle), None)
         net = suspect or next(iter(looked.leaking), None)
         yield Finding(

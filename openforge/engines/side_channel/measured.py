@@ -66,7 +66,15 @@ def run(params: SideChannelSection, design: Design, folder: RunFolder) -> Result
     folder.table("power", writing.power_rows(SERIES, moments))
     folder.table("t_progress", writing.progress_rows(SERIES, progress))
     result = _conclude(params, found)
-    summary = {"status": str(result.verdict), **result.summary}
+    summary = {
+        "status": str(result.verdict),
+        **result.summary,
+        "corrected_threshold": multiplicity.corrected_threshold(level, t.t.size),
+        "family_wise_level": level,
+        "tests": int(t.t.size),
+        "test": params.test,
+        "seed": None,
+    }
     writing.artifacts(folder, [Campaigned(SERIES, len(imported.traces), t, moments)], summary)
     return result
 
@@ -107,7 +115,9 @@ def _conclude(params: SideChannelSection, found: Measured) -> Result:
         evidence=tuple(f"artifacts/{name}" for name in (writing.TVLA, writing.POWER_TRACE)),
     )
     doubt = ""
-    if largest_t > params.tvla_threshold:
+    if not found.moments.central[:, 0].any():
+        doubt = "the traces never vary, so that they say nothing"
+    elif largest_t > params.tvla_threshold:
         doubt = (
             f"|t| = {largest_t:.2f} is above {params.tvla_threshold:g}, and below {corrected:.2f}, "
             f"the threshold for all {t.t.size} tests together; more traces decide"

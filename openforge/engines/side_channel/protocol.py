@@ -30,10 +30,11 @@ _SEARCH = 1 << 16  # numbers of campaigns that search, so that none has their ra
 
 @dataclass(frozen=True)
 class Found:
-    """A protocol, and what a reader should know of how it was found."""
+    """A protocol, what a reader should know of it, and what makes it say too little."""
 
     protocol: Protocol
     said: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 def find(
@@ -51,7 +52,9 @@ def find(
     if params.cycles is not None:
         said = f"{params.cycles} cycles a trace: side_channel.cycles"
         found = replace(searching.both(), n_cycles=params.cycles)
-        return Found(found, (said, *_controlled(roles, found)))
+        late = roles.done is not None and not searching.ends(found)
+        doubts = ("side_channel.cycles ends traces before done comes",) if late else ()
+        return Found(found, (said, *_controlled(roles, found)), doubts)
     if given.recorded:
         return _recorded(searching, interface)
     if roles.done is not None:
@@ -170,12 +173,23 @@ class _Searching:
             last = max(last, int(moving[-1]) if len(moving) else 0)
         cycles = min(last + 1 + _MARGIN, _QUIET_LIMIT)
         said = f"{cycles} cycles a trace: no done is declared, and nothing moves after cycle {last}"
+        doubts: tuple[str, ...] = ()
         if cycles == _QUIET_LIMIT:
-            said = (
-                f"{cycles} cycles a trace: no done is declared, and the design is still busy then"
+            said = f"{cycles} cycles a trace: no done is declared"
+            doubts = (
+                f"the design is still busy after {cycles} cycles, where traces end: declare "
+                "interface.done, or side_channel.cycles",
             )
         found = replace(given, n_cycles=cycles)
-        return Found(found, (said, *_controlled(self.roles, found)))
+        return Found(found, (said, *_controlled(self.roles, found)), doubts)
+
+    def ends(self, protocol: Protocol) -> bool:
+        """Whether operations end within the cycles of `protocol`, in at least one setting."""
+        return any(
+            self._end(replace(protocol, controls=(held,)), public_random=False, least=LANES)
+            is not None
+            for held in protocol.controls
+        )
 
     def both(self) -> Protocol:
         """The given protocol with all controls 0, and then 1: what they do is not known."""

@@ -34,20 +34,21 @@ def read(path: Path, gates: Gates, roles: Roles) -> tuple[Mapping[int, bool], ..
         raise CheckFailedToRun(f"{_FIELD}: {path.name} is no CSV text: {error}") from error
     if len(rows) < 2:
         raise CheckFailedToRun(f"{_FIELD}: {path.name} has no row of values below its header")
-    header, *values = rows
+    (_, header), *values = rows
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise CheckFailedToRun(f"{_FIELD}: {path.name} has two columns '{named(twice)}'")
     ports = {name: _nets(name, gates, public) for name in header}
-    return tuple(
-        dict(_row(row, ports, f"{path.name}:{number}"))
-        for number, row in enumerate(values, start=2)
-    )
+    return tuple(dict(_row(row, ports, f"{path.name}:{number}")) for number, row in values)
 
 
-def _rows(lines: Iterator[list[str]], name: str) -> Iterator[list[str]]:
-    for number, line in enumerate(lines):
-        if number > _MOST_ROWS:
+def _rows(lines: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not empty, with their numbers in the file."""
+    for number, line in enumerate(lines, start=1):
+        if number > _MOST_ROWS + 1:
             raise CheckFailedToRun(f"{_FIELD}: {name} has more than {_MOST_ROWS} cycles")
         if line:
-            yield [word.strip() for word in line]
+            yield number, [word.strip() for word in line]
 
 
 def _nets(name: str, gates: Gates, public: set[int]) -> tuple[int, ...]:
@@ -70,7 +71,7 @@ def _row(
         raise CheckFailedToRun(f"{_FIELD}: {place}: {len(ports)} values expected, found {len(row)}")
     for word, (name, nets) in zip(row, ports.items(), strict=True):
         try:
-            value = int(word, 0)
+            value = int(word, 0 if word[:2].lower() in ("0x", "0b") else 10)
         except ValueError:
             raise CheckFailedToRun(
                 f"{_FIELD}: {place}: a number was expected for '{named(name)}', "

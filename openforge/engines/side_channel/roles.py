@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -53,6 +54,11 @@ class Roles:
     reset_cycles: int
     start: int | None
     done: int | None
+
+    @property
+    def carriers(self) -> list[Carrier]:
+        """All that carries secrets, in shares or not."""
+        return [*self.secrets, *(carrier for sharing in self.sharings for carrier in sharing.of)]
 
 
 def roles(interface: Interface, gates: Gates) -> Roles:
@@ -133,11 +139,28 @@ class _Found:
         odd = [net for net in nets if net not in self._stored and net]
         if odd and field != "public":
             raise CheckFailedToRun(
-                f"{_FIELD}.{field}: '{named(bits.text)}' is driven by other nets, so that it "
-                "cannot be set; name inputs or registers"
+                f"{_FIELD}.{field}: '{named(bits.text)}' is constant or driven by other nets, so "
+                "that it cannot be set; name inputs or registers"
             )
         stored = tuple(self._stored.get(net, 0) for net in nets)
         return Carrier(bits.text, stored, stored=True)
+
+
+def reached(gates: Gates, carriers: Iterable[Carrier]) -> set[int]:
+    """The registers, as nets outside their cells, that `carriers` reach in whatever cycle."""
+    readers: dict[int, list[int]] = defaultdict(list)
+    for gate in gates.gates:
+        for literal in (gate.x, gate.y, gate.z):
+            readers[literal >> 1].append(gate.out)
+    for register in gates.registers:
+        readers[register.d >> 1].append(register.q)
+    stack = [net for carrier in carriers for net in carrier.nets if net]
+    found: set[int] = set()
+    while stack:
+        fresh = [net for net in readers[stack.pop()] if net not in found]
+        found.update(fresh)
+        stack += fresh
+    return {reg.seen if reg.hidden else reg.q for reg in gates.registers if reg.q in found}
 
 
 def drives_nothing(gates: Gates, carriers: Iterable[Carrier]) -> list[str]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from openforge import events, netlist, netlist_gates
 from openforge.analysis import gates, gating
+from openforge.analysis.cells import Graph
 from openforge.analysis.gates import Gates
+from openforge.analysis.source import named, place
 from openforge.config import resolve_globs
 from openforge.design import Design
 from openforge.engines.side_channel import protocol, recorded
 from openforge.engines.side_channel.protocol import Found
 from openforge.engines.side_channel.roles import Roles, drives_nothing, roles
 from openforge.engines.side_channel.stimulating import Campaign, Classes, Protocol
-from openforge.errors import CheckFailedToRun
+from openforge.errors import CheckFailedToRun, DesignError
 from openforge.interface import Interface, effective, resolve
 from openforge.interface_table import interface_rows
 from openforge.run_folder import RunFolder
@@ -44,7 +46,8 @@ def subject(params: SideChannelSection, design: Design, folder: RunFolder) -> Su
     crypto = design.config.verification.crypto_verification
     section = effective(crypto.interface, (), ())
     words = gating.ungated(netlist.graph(design, folder.work))
-    interface = resolve(design, words, section)
+    _refuse_tristates(words)
+    interface = resolve(design, words, section, timed=False)
     folder.table("interface", interface_rows(interface, section))
     graph = gating.ungated(netlist_gates.graph(design, folder.work))
     found = gates.gates(graph, interface.clock)
@@ -57,6 +60,12 @@ def subject(params: SideChannelSection, design: Design, folder: RunFolder) -> Su
         )
         rows = recorded.read(path, found, assigned)
         given = Protocol(recorded=rows, n_cycles=len(rows))
+        told = {net for row in rows for net in row}
+        assigned = replace(
+            assigned,
+            controls=tuple(c for c in assigned.controls if not told.issuperset(c.nets)),
+            data=tuple(c for c in assigned.data if not told.issuperset(c.nets)),
+        )
     how = protocol.find(found, assigned, interface, given, params)
     return Subject(design, found, interface, assigned, how)
 
@@ -115,9 +124,19 @@ def _of_bits(params: SideChannelSection, found: Subject) -> Iterator[Campaign]:
         )
 
 
+def _refuse_tristates(words: Graph) -> None:
+    """Raises DesignError for what is driven with z."""
+    odd = [cell for cell in words.cells if any("z" in bits for bits in cell.inputs.values())]
+    if odd:
+        places = dict.fromkeys(place(cell.src) or named(cell.name) for cell in odd)
+        raise DesignError(
+            f"tri-states have no power that can be simulated: {', '.join(list(places)[:5])}"
+        )
+
+
 def _require_secrets(found: Gates, assigned: Roles) -> None:
     """Raises CheckFailedToRun when what is said to be secret cannot differ or matters nowhere."""
-    carriers = [*assigned.secrets, *(c for sharing in assigned.sharings for c in sharing.of)]
+    carriers = assigned.carriers
     constant = [c.text for c in carriers if not any(c.nets)]
     if constant:
         raise CheckFailedToRun(
