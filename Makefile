@@ -25,7 +25,7 @@ debian:
 	else echo "The tests need Debian packages; please run: sudo apt-get install $$missing"; exit 1; fi
 
 test: debian install
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: install
 	$(BIN)/ruff format --check .

@@ -15,6 +15,8 @@ from openforge.config import Config
 from openforge.tools import verilator, verilator_replay
 from openforge.tools.verilator_replay import Stimulus
 
+pytestmark = pytest.mark.xdist_group("lanes")  # what they share takes long to make
+
 OPERATORS = Path(__file__).parent / "designs" / "analysis" / "operators.sv"
 _MODULES = 40
 _CYCLES = 200

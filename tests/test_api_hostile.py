@@ -31,6 +31,8 @@ from openforge.control import idempotency
 from openforge.service.service import Service
 from openforge.service.settings import ServiceSettings
 
+pytestmark = pytest.mark.xdist_group("hostile")  # what they share takes long to make
+
 YAML = b"project: {name: demo, top_module: m}\ndesign: {sources: [m.v]}\n"
 VERILOG = b"module m(input a, output b); assign b = a; endmodule\n"
 JSON = {"Content-Type": "application/json"}

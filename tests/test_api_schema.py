@@ -20,6 +20,8 @@ from openforge.control.records import WebhookEvent
 from openforge.service.service import Service
 from openforge.service.settings import ServiceSettings
 
+pytestmark = pytest.mark.xdist_group("schema")  # what they share takes long to make
+
 ROOT = "/api/v1"
 # The contract's reference text: every route, what it answers when all is well, and with which
 # fields. What a download, a report and a 204 hold is no JSON.

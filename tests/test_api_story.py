@@ -21,7 +21,13 @@ SECRET = "your-webhook-secret"
 LIMITS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["open", "tokens"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(False, id="open", marks=pytest.mark.xdist_group("open")),
+        pytest.param(True, id="tokens", marks=pytest.mark.xdist_group("tokens")),
+    ],
+)
 def told(request, tmp_path_factory):
     """A server, a client that may use it, and a receiver of webhooks; the story as far as it is."""
     needs("verilator", "c++", "z3")

@@ -29,6 +29,8 @@ from fake_service import (
 from openforge import cli, cli_follow, client_answer
 from openforge.client import Client
 
+pytestmark = pytest.mark.xdist_group("remote")  # what they share takes long to make
+
 MINIMAL = Path(__file__).parents[1] / "templates" / "projects" / "minimal"
 FILES = ("formal/counter_properties.sv", "openforge.yaml", "rtl/counter.sv", "tb/test_counter.py")
 LINT = ("--stage", "lint")

@@ -10,6 +10,8 @@ from openforge.errors import DesignError, ToolError, ToolTimeout
 from openforge.tools import process, verilator, verilator_replay, verilator_symbols, waves
 from openforge.tools.verilator_replay import Poke, Stimulus
 
+pytestmark = pytest.mark.xdist_group("replay")  # what they share takes long to make
+
 DESIGNS = Path(__file__).parent / "designs" / "replay"
 WIDE = 1 << 99 | 1 << 64 | 5
 
