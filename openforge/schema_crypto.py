@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from openforge.schema_base import (
     Depth,
@@ -21,6 +21,7 @@ from openforge.schema_base import (
     Text,
 )
 
+_LEAST_NOISE, _MOST_NOISE = 0.05, 1e6
 _OLDER_NAMES = {"kyber": "ml-kem", "dilithium": "ml-dsa"}
 _ENABLED = Field(
     None,
@@ -123,6 +124,16 @@ class CpaSection(Section):
         return self
 
 
+def _noise(value: float) -> float:
+    """None, or so much that counts do not need steps without end. Raises ValueError."""
+    if value and not _LEAST_NOISE <= value <= _MOST_NOISE:
+        raise ValueError(f"must be 0, or from {_LEAST_NOISE:g} to {_MOST_NOISE:g}")
+    return value
+
+
+Noise = Annotated[float, AfterValidator(_noise)]
+
+
 class SideChannelSection(Section):
     """The check `side_channel`."""
 
@@ -140,9 +151,7 @@ class SideChannelSection(Section):
     num_traces: int = Field(
         10_000, ge=1, le=10**9, description="traces to simulate, of each campaign"
     )
-    noise_stddev: float = Field(
-        0.0, ge=0, le=1e9, description="Gaussian noise, in the model's units"
-    )
+    noise_stddev: Noise = Field(0.0, description="Gaussian noise, in the model's units")
     cpa: CpaSection | None = Field(None, description="key recovery by correlation")
     seed: Seed = Field(1, description="seed of the stimuli")
     public: Literal["fixed", "random", "both"] = Field(

@@ -11,7 +11,8 @@ are no nets of the design and nothing counts them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -84,6 +85,22 @@ class Gates:
         if isinstance(bit, str):
             return TRUE if bit == "1" else FALSE
         return 2 * self.nets.get(bit, 0)
+
+    def reached(self, nets: Iterable[int]) -> set[int]:
+        """The nets that depend on `nets`, in whatever cycle, themselves among them."""
+        readers: dict[int, list[int]] = defaultdict(list)
+        for gate in self.gates:
+            for literal in (gate.x, gate.y, gate.z):
+                readers[literal >> 1].append(gate.out)
+        for register in self.registers:
+            readers[register.d >> 1].append(register.q)
+        stack = [net for net in nets if net]
+        found = set(stack)
+        while stack:
+            fresh = {net for net in readers[stack.pop()] if net not in found}
+            found |= fresh
+            stack += fresh
+        return found
 
     @property
     def counted(self) -> int:

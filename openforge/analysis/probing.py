@@ -12,7 +12,7 @@ that all pairs of its signals are looked at as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -20,12 +20,12 @@ from openforge.analysis.bitsliced import ProbingSet, Simulation
 from openforge.analysis.gates import Gates
 from openforge.analysis.stimulus import FRESH
 
-_MOST_BITS = 14  # of a table
+_MOST_BITS = 14  # of an exact table
 _LEAST_BITS = 8
+_HASHED_BITS = 12
 _MOST_CELLS = 1 << 23  # of all tables of a worker, 32 MB
-_MOST_SETS = 3000
+_MOST_SETS = 4000
 _MOST_PAIRS = 3000
-_WIDEST_PAIRED = 64
 _TOO_WIDE = 256
 
 
@@ -39,6 +39,8 @@ class Probes:
         The sets, and of each the net of `Gates` at which the probe is (of a pair: one of them).
     hashed
         How many sets have more signals than their table has bits.
+    paired
+        Whether all pairs of signals of these sets are among the sets.
     left_out
         How many were left out, for there are too many or they are too wide.
     """
@@ -46,30 +48,54 @@ class Probes:
     sets: tuple[ProbingSet, ...]
     nets: tuple[int, ...]
     hashed: int
+    paired: bool
     left_out: int
 
 
-def probes(simulation: Simulation, *, transitions: bool) -> Probes:
-    """The largest probing sets of the netlist; those that others contain say nothing more."""
+def probes(simulation: Simulation, secret: Collection[int], *, transitions: bool) -> Probes:
+    """The largest probing sets that fit exact tables, and the larger ones, hashed.
+
+    A set that another one contains says nothing more, if that one is exact; what is hashed may miss
+    what a part of it shows, so it replaces nothing. Sets in which no signal depends on `secret`
+    nets, in whatever cycle, cannot leak.
+    """
     moving = _moving(simulation)
-    found = _maximal(_cones(simulation.gates, moving))
-    kept = {mask: net for mask, net in found.items() if mask.bit_count() <= _TOO_WIDE}
-    chosen = sorted(kept.items(), key=lambda item: (item[0].bit_count(), item[1]))[:_MOST_SETS]
-    bits = _bits(simulation, [_size(mask, moving, transitions) for mask, _ in chosen])
-    sets, nets, hashed, paired = [], [], 0, set[tuple[int, int]]()
-    for mask, net in chosen:
-        made = _set(simulation, mask, moving, transitions, bits)
-        sets.append(made)
-        nets.append(net)
-        if not made.exact:
-            hashed += 1
-            members = list(_members(mask))
-            if len(members) <= _WIDEST_PAIRED and len(paired) < _MOST_PAIRS:
-                paired |= set(combinations(members, 2))
-    for first, second in sorted(paired):
-        sets.append(_set(simulation, 1 << first | 1 << second, moving, transitions, bits))
-        nets.append(first)
-    return Probes(tuple(sets), tuple(nets), hashed, len(found) - len(chosen))
+    reached = _mask(simulation.gates.reached(secret) & moving.keys())
+    cones = {
+        mask: net
+        for mask, net in reversed(list(_cones(simulation.gates, moving)))
+        if mask & reached
+    }
+    sizes = {mask: _size(mask, moving, transitions) for mask in cones}
+    for bits in range(_MOST_BITS, _LEAST_BITS - 1, -1):
+        narrow = _maximal(mask for mask in cones if sizes[mask] <= bits)
+        cells = sum(2 * simulation.n_cycles << sizes[mask] for mask in narrow)
+        if cells <= _MOST_CELLS:
+            break
+    wide = _maximal(mask for mask in cones if sizes[mask] > bits)
+    few = [mask for mask in wide if mask.bit_count() <= _TOO_WIDE]
+    room = (_MOST_CELLS - cells) // (2 * simulation.n_cycles << _HASHED_BITS)
+    hashed = sorted(few, key=lambda mask: (mask.bit_count(), mask))[: max(0, room)]
+    exact = sorted(narrow, key=lambda mask: (mask.bit_count(), mask))[:_MOST_SETS]
+    while sum(2 * simulation.n_cycles << sizes[mask] for mask in exact) > _MOST_CELLS:
+        exact.pop()
+    pairs = sorted({pair for mask in hashed for pair in combinations(_members(mask), 2)})
+    made = [(mask, cones[mask]) for mask in (*exact, *hashed)]
+    made += [(1 << first | 1 << second, first) for first, second in pairs[:_MOST_PAIRS]]
+    return Probes(
+        sets=tuple(_set(simulation, mask, moving, transitions, bits) for mask, _ in made),
+        nets=tuple(net for _, net in made),
+        hashed=len(hashed),
+        paired=len(pairs) <= _MOST_PAIRS,
+        left_out=len(narrow) - len(exact) + len(wide) - len(hashed),
+    )
+
+
+def _mask(nets: Iterable[int]) -> int:
+    mask = 0
+    for net in nets:
+        mask |= 1 << net
+    return mask
 
 
 def _moving(simulation: Simulation) -> Mapping[int, bool]:
@@ -108,18 +134,14 @@ def _cones(gates: Gates, moving: Mapping[int, bool]) -> Iterator[tuple[int, int]
                 yield cone[gate.out], gate.out
 
 
-def _maximal(cones: Iterable[tuple[int, int]]) -> dict[int, int]:
-    """The masks that no other contains, each with the net at which it was found first."""
-    first: dict[int, int] = {}
-    for mask, net in cones:
-        if mask:
-            first.setdefault(mask, net)
-    kept: dict[int, int] = {}
+def _maximal(masks: Iterable[int]) -> list[int]:
+    """The masks that no other one contains."""
+    kept: list[int] = []
     holders: dict[int, list[int]] = {}  # masks that were kept, by each of their members
-    for mask in sorted(first, key=lambda m: -m.bit_count()):
+    for mask in sorted(set(masks), key=lambda m: (-m.bit_count(), m)):
         rare = min((holders.get(member, []) for member in _members(mask)), key=len)
         if not any(mask & other == mask for other in rare):
-            kept[mask] = first[mask]
+            kept.append(mask)
             for member in _members(mask):
                 holders.setdefault(member, []).append(mask)
     return kept
@@ -136,15 +158,6 @@ def _size(mask: int, moving: Mapping[int, bool], transitions: bool) -> int:
     return sum(1 + (transitions and moving[net]) for net in _members(mask))
 
 
-def _bits(simulation: Simulation, sizes: Iterable[int]) -> int:
-    """The bits of the largest tables, so that all of them fit into memory."""
-    sizes = list(sizes)
-    for bits in range(_MOST_BITS, _LEAST_BITS, -1):
-        if sum(2 * simulation.n_cycles << min(bits, size) for size in sizes) <= _MOST_CELLS:
-            return bits
-    return _LEAST_BITS
-
-
 def _set(
     simulation: Simulation, mask: int, moving: Mapping[int, bool], transitions: bool, bits: int
 ) -> ProbingSet:
@@ -152,4 +165,5 @@ def _set(
     earlier = [net for net in nets if transitions and moving[net]]
     vectors = [int(simulation.tape.vector[net]) for net in (*nets, *earlier)]
     before = [False] * len(nets) + [True] * len(earlier)
-    return ProbingSet(tuple(vectors), tuple(before), min(bits, len(vectors)))
+    exact = len(vectors) <= bits
+    return ProbingSet(tuple(vectors), tuple(before), len(vectors) if exact else _HASHED_BITS)

@@ -233,6 +233,7 @@ typedef struct {
     uint32_t *toggles; /* [n_nets][2] of this cycle, or null */
     const uint64_t *in_turn; /* of each group of registers, a bit */
     V fixed;           /* traces of the fixed class */
+    uint64_t *evaluated; /* blocks, so far */
 } work;
 
 INLINE V weighed(const of_tape *t, uint32_t vector, V value) {
@@ -338,8 +339,14 @@ INLINE void settle(const work *w, int weights, int nets) {
     const uint32_t flag = t->n_flags - t->n_blocks;
     for (uint32_t i = 0; i < t->n_blocks; i++) {
         const int go = weights || changed(t, w->s->flags, registers + i);
+        *w->evaluated += (uint64_t)go;
         set_flag(w->s->flags, flag + i, go && evaluate(w, i, weights, nets));
     }
+}
+
+/* The same without flags, where nearly every block would be evaluated anyway. */
+INLINE void settle_busy(const work *w) {
+    for (uint32_t i = 0; i < w->tape->n_blocks; i++) evaluate(w, i, 0, 0);
 }
 
 /* Gates with a delay of one each. A step reads what the step before has left: consumers come before
@@ -366,6 +373,7 @@ VARIANT(settle_plain, settle(w, 0, 0))
 VARIANT(settle_nets, settle(w, 0, 1))
 VARIANT(settle_weights, settle(w, 1, 0))
 VARIANT(settle_weights_nets, settle(w, 1, 1))
+VARIANT(settle_all, settle_busy(w))
 VARIANT(settle_steps, settle_delayed(w, 0))
 VARIANT(settle_steps_nets, settle_delayed(w, 1))
 
@@ -461,8 +469,9 @@ INLINE void take(const work *w, uint32_t g, V *next) {
 
 /* Registers take what they have read; then the inputs change. */
 INLINE void clock(const work *w, const of_plan *p, uint64_t key, uint64_t batch, uint32_t cycle,
-                  uint32_t model, int nets) {
-    const int weights = model == 1, all = model != 0 || cycle == 0; /* steps leave no flags */
+                  uint32_t model, int nets, int busy) {
+    const int weights = model == 1; /* steps, and what is busy, leave no flags */
+    const int all = busy || model != 0 || cycle == 0;
     const of_tape *t = w->tape;
     of_scratch *s = w->s;
     const uint32_t groups = t->n_registers / GROUP, inputs = t->n_inputs / GROUP;
@@ -486,7 +495,7 @@ INLINE void clock(const work *w, const of_plan *p, uint64_t key, uint64_t batch,
         } else if (todo[g / 64] >> (g % 64) & 1) {
             moved = put_masked(w, &low, first, s->next + g * GROUP, weights, nets);
         }
-        set_flag(s->flags, inputs + g, moved);
+        if (!busy) set_flag(s->flags, inputs + g, moved);
     }
     uint32_t e = p->event_start[cycle];
     const uint32_t end = p->event_start[cycle + 1];
@@ -500,7 +509,7 @@ INLINE void clock(const work *w, const of_plan *p, uint64_t key, uint64_t batch,
                 next[p->event_vector[e] - first] = source(p, s, key, batch, p->event_source[e]);
             moved = put_masked(w, &low, first, next, weights, nets);
         }
-        set_flag(s->flags, g, moved);
+        if (!busy) set_flag(s->flags, g, moved);
     }
     put_back(w->n, &low);
 }
@@ -645,13 +654,17 @@ int of_simulate(const of_tape *t, const of_plan *p, const uint8_t *start, uint64
     uint64_t turns[1 + MOST_REGISTER_GROUPS / 64];
     if (t->n_registers / GROUP > MOST_REGISTER_GROUPS) return 1;
     for (uint32_t g = 0; g < t->n_registers / GROUP; g++) set_flag(turns, g, in_turn(t, g));
+    uint64_t evaluated = 0;
+    const uint64_t offered = (uint64_t)p->n_cycles * t->n_blocks;
+    int busy = 0;
     for (uint64_t b = 0; b < n_batches; b++) {
         const uint64_t batch = first + b;
+        if (b == 1) busy = model == 0 && !o->toggles && evaluated * 4 >= offered * 3;
         const V c = prepare(p, s, key, batch);
         for (uint32_t v = 0; v < t->n_nets; v++) s->state[v] = either[start[v]];
         memset(s->flags, 0, (t->n_flags + 63) / 64 * sizeof *s->flags);
         if (p->n_pokes) {
-            const work quiet = {t, s, NULL, NULL, turns, c};
+            const work quiet = {t, s, NULL, NULL, turns, c, NULL};
             for (uint32_t i = 0; i < p->n_pokes; i++)
                 s->state[p->poke_vector[i]] = source(p, s, key, batch, p->poke_source[i]);
             for (uint32_t i = 0; i < t->n_blocks; i++) block(&quiet, i, 0, 0, 0);
@@ -662,13 +675,15 @@ int of_simulate(const of_tape *t, const of_plan *p, const uint8_t *start, uint64
             uint32_t *toggles = NULL;
             if (o->toggles && cycle >= o->cycle_begin && cycle < o->cycle_end)
                 toggles = o->toggles + (size_t)(cycle - o->cycle_begin) * t->n_nets * 2;
-            const work w = {t, s, &n, toggles, turns, ~c};
+            const work w = {t, s, &n, toggles, turns, ~c, &evaluated};
             if (o->n_sets) memcpy(o->before, s->state, sizeof(V) * t->n_nets);
             if (toggles)
-                clock(&w, p, key, batch, cycle, model, 1);
+                clock(&w, p, key, batch, cycle, model, 1, 0);
+            else if (busy)
+                clock(&w, p, key, batch, cycle, 0, 0, 1);
             else
-                clock(&w, p, key, batch, cycle, model, 0);
-            settlers[model][toggles != NULL](&w);
+                clock(&w, p, key, batch, cycle, model, 0, 0);
+            (busy ? settle_all : settlers[model][toggles != NULL])(&w);
             finish(&n);
             if (o->histogram || o->power) record(o, p, &n, s->count, b, cycle, c);
             if (o->n_sets) probe(o, s->state, cycle, c, cell);

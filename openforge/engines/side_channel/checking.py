@@ -15,6 +15,7 @@ from openforge.design import Design
 from openforge.engines.side_channel import (
     attacking,
     conclusion,
+    covering,
     measured,
     planting,
     replaying,
@@ -22,6 +23,7 @@ from openforge.engines.side_channel import (
     writing,
 )
 from openforge.engines.side_channel.assessing import Assessed, Family, assess, families
+from openforge.engines.side_channel.covering import Covered
 from openforge.engines.side_channel.localising import Suspect, leaking
 from openforge.engines.side_channel.stimulating import Campaign, stimulus
 from openforge.engines.side_channel.subject import Subject, campaigns, subject
@@ -43,7 +45,8 @@ class Looked:
 
     `leaking` are nets and probing sets whose test rejects, the strongest first; `rejected` the
     campaigns whose power does, with order and cycle. `compared` counts values that were the same
-    when a pair was replayed, `planted` says whether a planted leak was found (None: not tried).
+    when a pair was replayed, `planted` says whether a planted leak was found (None: not tried), and
+    `covered` what the traces did not reach.
     """
 
     assessed: tuple[Assessed, ...]
@@ -52,6 +55,7 @@ class Looked:
     rejected: tuple[tuple[Assessed, int, int], ...]
     compared: int = 0
     planted: bool | None = None
+    covered: Covered | None = None
 
     @property
     def n_tests(self) -> int:
@@ -113,7 +117,9 @@ def _checked(
     if looked.leaking or looked.rejected:
         looked = _replayed(looked, found, places, folder, early)
     else:
-        looked = _planted(looked, found)
+        looked = replace(
+            _planted(looked, found), covered=covering.cover(found, looked.assessed, places)
+        )
     storing.store(params, looked.assessed[0], found, folder)
     result = conclusion.conclude(params, found, looked, places, attacked=attacked)
     campaigns_ = [
@@ -150,7 +156,9 @@ def _assessed(
     if model is Model.TOGGLE_COUNT:
         settled = simulation(found.gates, made, Model.HAMMING_DISTANCE, campaign.key)
     wanted = params.probing != "off" and (bool(found.roles.sharings) or params.probing != "auto")
-    sets = probes(settled, transitions=params.probing != "glitches") if wanted else None
+    secret = [net for carrier in found.roles.carriers for net in carrier.nets]
+    transitions = params.probing != "glitches"
+    sets = probes(settled, secret, transitions=transitions) if wanted else None
     return assess(
         campaign,
         run,

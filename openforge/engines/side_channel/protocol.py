@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from openforge.schema_crypto import SideChannelSection
 MOST_CYCLES = 4096
 """Cycles that an operation may take."""
 
-_FIRST_LIMIT = 64
+_LIMITS = (64, 256, 1024, MOST_CYCLES)
 _MARGIN = 2  # cycles after the end: what the last edge stores is seen in the next cycle
 _QUIET_LIMIT = 64
 _SEARCH = 1 << 16  # numbers of campaigns that search, so that none has their random bits
@@ -35,6 +35,15 @@ class Found:
     protocol: Protocol
     said: tuple[str, ...]
     doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Operation:
+    """Controls with which operations end: when, and in how many traces of a batch."""
+
+    held: Mapping[int, bool]
+    end: int
+    ended: int
 
 
 def find(
@@ -90,75 +99,79 @@ class _Searching:
 
     def ending(self, interface: Interface) -> Found:
         """A start and controls with which `done` comes, in all of a batch of random traces."""
-        limit = min(_FIRST_LIMIT, MOST_CYCLES)
-        while limit <= MOST_CYCLES:
-            for number, pulse in enumerate((True, False)):
-                found = self._controls(limit, number, pulse)
-                if found is not None:
-                    return self._described(found)
-            limit *= 4
+        for limit in _LIMITS:
+            for pulse in (True, False):
+                tried = replace(self.given, n_cycles=limit, pulse=pulse)
+                settings, share = self._settings(tried)
+                if settings and share < 1:  # others may take longer
+                    tried = replace(tried, n_cycles=MOST_CYCLES)
+                    settings, share = self._settings(tried)
+                found = [self._operation(tried, held) for held in settings]
+                ended = tuple(operation for operation in found if operation is not None)
+                if ended:
+                    return self._described(tried, ended, share)
         raise CheckFailedToRun(_never(interface, MOST_CYCLES))
 
-    def _controls(self, limit: int, number: int, pulse: bool) -> Protocol | None:
-        """One or two settings of the controls with which operations end; None if there is none."""
-        tried = replace(self.given, n_cycles=limit, pulse=pulse)
-        ends: list[int] = []
-        taken: list[Mapping[int, bool]] = []
-        for held in self._settings(tried, number):
-            end = self._operation(replace(tried, controls=(held,)))
-            if end is None and not taken:
-                return None
-            if end is not None:
-                taken.append(held)
-                ends.append(end)
-        if not taken:
-            return None
-        end = max(ends)
-        return replace(tried, controls=tuple(taken), n_cycles=end + 1 + _MARGIN, done_cycle=end)
+    def _settings(self, tried: Protocol) -> tuple[list[Mapping[int, bool]], float]:
+        """The setting that ends first, and of those that end the one that differs most from it.
 
-    def _settings(self, tried: Protocol, number: int) -> list[Mapping[int, bool]]:
-        """The setting that ends first, and of those that end the one that differs most from it."""
+        With them the share of all settings that end.
+        """
         nets = [net for carrier in self.roles.controls for net in carrier.nets]
         if not nets:
-            return [{}]
+            return [{}], 1.0
         assert self.roles.done is not None
-        run = self.simulation(tried, Campaign("search", _SEARCH + number, self.seed, search=True))
+        campaign = Campaign("search", _SEARCH + tried.pulse, self.seed, setting=None)
+        run = self.simulation(tried, campaign)
         ends = _ends(run, self.roles.done)
         ended = np.flatnonzero(ends >= 0)
         if not len(ended):
-            return []
+            return [], 0.0
         values = bits_of(run.values(0, nets)[0]).reshape(len(nets), LANES)
         ones = values.sum(axis=0)
         best = min(ended, key=lambda lane: (ends[lane], ones[lane], lane))
         distance = (values != values[:, [best]]).sum(axis=0)
         other = max(ended, key=lambda lane: (distance[lane], -ends[lane], -lane))
         lanes = [best, other] if distance[other] else [best]
-        return [{net: bool(values[n, lane]) for n, net in enumerate(nets)} for lane in lanes]
+        settings = [{net: bool(values[n, lane]) for n, net in enumerate(nets)} for lane in lanes]
+        return list(settings), len(ended) / LANES
 
-    def _operation(self, protocol: Protocol) -> int | None:
-        """The last cycle in which an operation ends, whatever the secrets are."""
-        end = self._end(protocol, public_random=False, least=LANES)
-        if end is None or not self.roles.data:
-            return end
-        later = self._end(protocol, public_random=True, least=LANES // 2)
-        return None if later is None else max(end, later)  # a length of 0, say, may have no end
+    def _operation(self, tried: Protocol, held: Mapping[int, bool]) -> _Operation | None:
+        """The operation with controls `held`; None if it does not end whatever the secrets are."""
+        protocol = replace(tried, controls=(held,))
+        ends = self._ends(protocol, public_random=False)
+        if (ends < 0).any():
+            return None
+        later = self._ends(protocol, public_random=True) if self.roles.data else ends
+        if (later < 0).any():
+            later = self._ends(replace(protocol, n_cycles=MOST_CYCLES), public_random=True)
+        if (later >= 0).sum() < LANES // 2:  # a length of 0, say, may have no end
+            return None
+        return _Operation(held, int(max(ends.max(), later.max())), int((later >= 0).sum()))
 
-    def _end(self, protocol: Protocol, *, public_random: bool, least: int) -> int | None:
-        """The last cycle in which `done` comes, in a batch in which it does for `least` traces."""
+    def _ends(self, protocol: Protocol, *, public_random: bool) -> NDArray[np.int64]:
+        """When `done` comes in each trace of a batch; -1 where it does not."""
         campaign = Campaign("try", _SEARCH + 2, self.seed, public_random=public_random)
         assert self.roles.done is not None
-        ends = _ends(self.simulation(protocol, campaign), self.roles.done)
-        return int(ends.max()) if (ends >= 0).sum() >= least else None
+        return _ends(self.simulation(protocol, campaign), self.roles.done)
 
-    def _described(self, found: Protocol) -> Found:
+    def _described(self, tried: Protocol, ended: Sequence[_Operation], share: float) -> Found:
+        end = max(operation.end for operation in ended)
+        found = replace(
+            tried,
+            controls=tuple(operation.held for operation in ended),
+            n_cycles=end + 1 + _MARGIN,
+            done_cycle=end,
+        )
         said = []
         if self.roles.start is not None:
             said.append("start is 1 in cycle 0" + (" only" if found.pulse else " and stays"))
         said += _controlled(self.roles, found)
-        said.append(
-            f"done comes by cycle {found.done_cycle} in {LANES} traces; a trace has "
-            f"{found.n_cycles} cycles"
-        )
+        if share < 1:
+            said.append(f"of random settings of the controls, {share:.0%} end")
+        least = min(operation.ended for operation in ended)
+        traces = f"{least} of {LANES} traces" if least < LANES else f"all of {LANES} traces"
+        said.append(f"done comes by cycle {end} in {traces}; a trace has {found.n_cycles} cycles")
         return Found(found, tuple(said))
 
     def quiet(self) -> Found:
@@ -186,8 +199,7 @@ class _Searching:
     def ends(self, protocol: Protocol) -> bool:
         """Whether operations end within the cycles of `protocol`, in at least one setting."""
         return any(
-            self._end(replace(protocol, controls=(held,)), public_random=False, least=LANES)
-            is not None
+            (self._ends(replace(protocol, controls=(held,)), public_random=False) >= 0).all()
             for held in protocol.controls
         )
 

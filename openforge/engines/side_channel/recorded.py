@@ -28,7 +28,7 @@ def read(path: Path, gates: Gates, roles: Roles) -> tuple[Mapping[int, bool], ..
     public |= {roles.start} - {None} if roles.start is not None else set()
     public |= set(roles.constants)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(_rows(csv.reader(file), path.name))
     except (UnicodeDecodeError, csv.Error) as error:
         raise CheckFailedToRun(f"{_FIELD}: {path.name} is no CSV text: {error}") from error

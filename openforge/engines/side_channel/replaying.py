@@ -152,7 +152,8 @@ class _Pair:
                 if ours != theirs:
                     raise CheckFailedToRun(
                         f"internal contradiction: {name} is {ours:#x} in cycle {cycle} when our "
-                        f"simulator runs the trace, and {theirs:#x} when Verilator does"
+                        f"simulator runs the trace, and {theirs:#x} when Verilator does; does the "
+                        "source use an x there, or index beyond the end of a vector?"
                     )
                 count += 1
         return count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -146,20 +145,9 @@ class _Found:
         return Carrier(bits.text, stored, stored=True)
 
 
-def reached(gates: Gates, carriers: Iterable[Carrier]) -> set[int]:
-    """The registers, as nets outside their cells, that `carriers` reach in whatever cycle."""
-    readers: dict[int, list[int]] = defaultdict(list)
-    for gate in gates.gates:
-        for literal in (gate.x, gate.y, gate.z):
-            readers[literal >> 1].append(gate.out)
-    for register in gates.registers:
-        readers[register.d >> 1].append(register.q)
-    stack = [net for carrier in carriers for net in carrier.nets if net]
-    found: set[int] = set()
-    while stack:
-        fresh = [net for net in readers[stack.pop()] if net not in found]
-        found.update(fresh)
-        stack += fresh
+def registers_of(gates: Gates, nets: Iterable[int]) -> set[int]:
+    """The registers, as nets outside their cells, that depend on `nets` in whatever cycle."""
+    found = gates.reached(nets)
     return {reg.seen if reg.hidden else reg.q for reg in gates.registers if reg.q in found}
 
 

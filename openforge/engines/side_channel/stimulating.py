@@ -57,7 +57,7 @@ class Campaign:
     `number` decides the key of everything random, `seed` is the check's. The fixed secret is 0 if
     `zero`, where effects of many bits add up, else a random one. `bit` is the secret bit that
     `Classes.BIT` compares, counted over all that are not shared by sums; `setting` is the number
-    of the protocol's setting of the controls.
+    of the protocol's setting of the controls, None for controls that are drawn for each trace.
     """
 
     name: str
@@ -67,8 +67,7 @@ class Campaign:
     public_random: bool = False
     zero: bool = False
     bit: int = 0
-    setting: int = 0
-    search: bool = False  # for controls under which the operation ends: they are random
+    setting: int | None = 0
     fresh: bool = True  # randoms change in every cycle
 
     @property
@@ -109,10 +108,10 @@ class _Maker:
         for carrier in roles.data:
             self._public(carrier, random=campaign.public_random)
         for carrier in roles.controls:
-            if campaign.search:
+            if campaign.setting is None:
                 self._public(carrier, random=True)
             else:
-                held = self._protocol.controls[self._campaign.setting]
+                held = self._protocol.controls[campaign.setting]
                 self._idle |= {net: held.get(net, False) for net in carrier.nets}
         self._start()
         self._record()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -85,10 +85,10 @@ def campaigns(params: SideChannelSection, found: Subject) -> list[Campaign]:
         names = [row for row in both if params.public in ("both", row[0].rpartition(" ")[2])]
     else:
         names = [("first fixed secret", False), ("second fixed secret", False)]
-    several = range(len(found.how.protocol.controls))
+    several = _settings(found)
     return [
         Campaign(
-            name + (f", controls {setting + 1}" if len(several) > 1 else ""),
+            name + _named(setting, several),
             number,
             params.seed,
             public_random=random,
@@ -111,17 +111,36 @@ def _of_bits(params: SideChannelSection, found: Subject) -> Iterator[Campaign]:
             "arithmetically; use fixed_vs_random"
         )
     count = min(len(names), _MOST_BITS)
-    for number in range(count):
-        bit = number * len(names) // count
+    several = _settings(found)
+    modes = [True] if params.public == "random" else [False]
+    if params.public == "both" and found.roles.data:
+        modes = [False, True]
+    for number, (n, setting, random) in enumerate(product(range(count), several, modes)):
+        bit = n * len(names) // count
+        name = names[bit] + (", public inputs random" if random and len(modes) > 1 else "")
         yield Campaign(
-            names[bit],
+            name + _named(setting, several),
             number,
             params.seed,
             Classes.BIT,
-            public_random=params.public == "random" or (params.public == "both" and number % 2 > 0),
+            public_random=random,
             bit=bit,
-            setting=number % len(found.how.protocol.controls),
+            setting=setting,
         )
+
+
+def _settings(found: Subject) -> list[int | None]:
+    """The settings of the controls, and where they are not all there are, controls at random."""
+    several = found.how.protocol.controls
+    count = sum(len(carrier.nets) for carrier in found.roles.controls)
+    numbers: list[int | None] = [*range(len(several))]
+    return numbers if len(several) == 1 << count else [*numbers, None]
+
+
+def _named(setting: int | None, several: Sequence[int | None]) -> str:
+    if len(several) == 1:
+        return ""
+    return ", controls random" if setting is None else f", controls {setting + 1}"
 
 
 def _refuse_tristates(words: Graph) -> None:
@@ -145,4 +164,6 @@ def _require_secrets(found: Gates, assigned: Roles) -> None:
         )
     unread = drives_nothing(found, carriers)
     if unread:
-        raise CheckFailedToRun(f"nothing in the design reads the secrets {', '.join(unread)}")
+        raise CheckFailedToRun(
+            f"no output of the design depends on the secrets {', '.join(unread)}"
+        )
