@@ -50,6 +50,11 @@ def sets_of(sim, found):
     ]
 
 
+def every(sim):
+    """All nets, as if all were secret."""
+    return [net for net, vector in enumerate(sim.tape.vector) if vector > 0]
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=SEEDS, transitions=st.booleans())
 def test_sets_are_all_that_a_probe_sees(seed, transitions):
@@ -59,7 +64,7 @@ def test_sets_are_all_that_a_probe_sees(seed, transitions):
     found = gates(graph, "clk")
     sim = simulation(found, random_stimulus(draw, found, pokes=False), Model.HAMMING_DISTANCE, 5)
     seen = seen_by_probes(graph, sim)
-    probed = probes(sim, transitions=transitions)
+    probed = probes(sim, every(sim), transitions=transitions)
     assert probed.left_out == 0
     now = [{bit for bit, before in s if not before} for s in sets_of(sim, probed)]
     wide = {frozenset(s) for s in now}
@@ -113,7 +118,7 @@ def masked(reset):
 def test_a_constant_reset_is_not_seen():
     """Of registers whose asynchronous reset is released, a gate behind them sees both."""
     sim = masked(5)
-    assert {(10, False), (11, False)} in sets_of(sim, probes(sim, transitions=False))
+    assert {(10, False), (11, False)} in sets_of(sim, probes(sim, every(sim), transitions=False))
 
 
 def test_a_reset_that_moves_hides_no_register():
@@ -122,7 +127,7 @@ def test_a_reset_that_moves_hides_no_register():
     vectors = {int(v) for v in sim.tape.vector if v >= 0}
     bits = {10, 11}
     stored = {int(sim.tape.vector[register.q]) for register in sim.gates.registers}
-    for made in probes(sim, transitions=False).sets:
+    for made in probes(sim, every(sim), transitions=False).sets:
         assert set(made.vectors) <= vectors
         shown = {int(sim.tape.vector[sim.gates.nets[bit]]) for bit in bits}
         if shown <= set(made.vectors) or len(stored & set(made.vectors)) >= 2:
@@ -133,6 +138,7 @@ def test_a_reset_that_moves_hides_no_register():
 def test_wide_sets_are_hashed_and_looked_at_in_pairs(monkeypatch):
     """A set with more signals than a table has bits is hashed, and all of its pairs are sets."""
     monkeypatch.setattr(probing, "_MOST_BITS", 9)
+    monkeypatch.setattr(probing, "_HASHED_BITS", 7)
     cells = [("$_XOR_", {"A": 3, "B": 4}, 100)]
     cells += [("$_XOR_", {"A": 100 + n, "B": 5 + n}, 101 + n) for n in range(10)]
     found = gates(graph_of({f"i{n}": 3 + n for n in range(12)}, cells), None)
@@ -140,11 +146,13 @@ def test_wide_sets_are_hashed_and_looked_at_in_pairs(monkeypatch):
     row = {net: FRESH + 1 + n for n, net in enumerate(nets)}
     stimulus = Stimulus(1, 20, (), (), (dict.fromkeys(nets, False),), (row,))
     sim = simulation(found, stimulus, Model.HAMMING_DISTANCE, 1)
-    probed = probes(sim, transitions=False)
-    wide, *pairs = probed.sets
-    assert probed.hashed == 1
+    probed = probes(sim, nets, transitions=False)
+    (wide,) = (made for made in probed.sets if not made.exact)
+    pairs = [made for made in probed.sets if len(made.vectors) == 2]
+    assert probed.hashed == 1 and probed.paired
+    assert max(len(s.vectors) for s in probed.sets if s.exact) == 9  # the largest part that fits
     assert len(wide.vectors) == 12
-    assert wide.bits == 9
+    assert wide.bits == 7
     assert len(pairs) == 12 * 11 // 2
     assert all(pair.exact and len(pair.vectors) == 2 for pair in pairs)
     assert sim.tables(0, 1, [wide])[0].sum() == 512
@@ -158,19 +166,22 @@ def test_what_is_left_out_is_counted(monkeypatch):
     row = {net: FRESH + 1 + n for n, net in enumerate(nets)}
     stimulus = Stimulus(1, 20, (), (), (dict.fromkeys(nets, False),), (row,))
     sim = simulation(found, stimulus, Model.HAMMING_DISTANCE, 1)
-    assert len(probes(sim, transitions=False).sets) == 9
+    assert len(probes(sim, nets, transitions=False).sets) == 9
+    assert len(probes(sim, nets[:1], transitions=False).sets) == 1  # others see no secret
     monkeypatch.setattr(probing, "_MOST_SETS", 4)
-    assert probes(sim, transitions=False).left_out == 5
+    assert probes(sim, nets, transitions=False).left_out == 5
+    monkeypatch.setattr(probing, "_MOST_BITS", 1)
+    monkeypatch.setattr(probing, "_LEAST_BITS", 1)
     monkeypatch.setattr(probing, "_TOO_WIDE", 1)
-    assert probes(sim, transitions=False).left_out == 9
+    monkeypatch.setattr(probing, "_MOST_SETS", 99)
+    assert probes(sim, nets, transitions=False).left_out == 9
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_largest_masks(seed):
-    """Those sets are kept that are in no other one, each with its first net."""
+    """Those sets are kept that are in no other one."""
     draw = random.Random(seed)
-    cones = [(draw.getrandbits(7), n) for n in range(40)]
-    masks = {mask for mask, _ in cones if mask}
+    masks = {draw.getrandbits(7) for _ in range(40)} - {0}
     largest = {m for m in masks if not any(m != o and m & o == m for o in masks)}
-    first = {mask: next(n for m, n in cones if m == mask) for mask in largest}
-    assert probing._maximal(cones) == first
+    kept = probing._maximal(masks)
+    assert set(kept) == largest and len(kept) == len(largest)
