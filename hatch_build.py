@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sysconfig
@@ -37,7 +38,9 @@ class NativeBuild(BuildHookInterface):
         folder = Path(self.root, "openforge", "native")
         built = [library for library in _compile(folder) if library.is_file()]
         if not built:
-            self.app.display_warning("no C compiler: the compiled part is left out, numpy is used")
+            self.app.display_warning(
+                "nothing could be compiled: numpy does the work of the compiled part"
+            )
             return
         build_data["pure_python"] = False
         build_data["tag"] = (
@@ -48,7 +51,10 @@ class NativeBuild(BuildHookInterface):
 
 def _compile(folder: Path) -> list[Path]:
     """The libraries, built by as many compilers as there are levels."""
-    compiler = os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), None)
+    for stale in folder.glob("_native_v*"):
+        stale.unlink()
+    given = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    compiler = next((c for c in (given, ["gcc"], ["clang"]) if shutil.which(c[0])), None)
     if compiler is None:
         return []
     sources = sorted(str(path) for path in folder.glob("*.c"))
@@ -56,9 +62,8 @@ def _compile(folder: Path) -> list[Path]:
     running = []
     for level, flags in levels.items():
         target = folder / f"_native_v{level}.so"
-        target.unlink(missing_ok=True)
         part = target.with_suffix(".part")
-        command = [compiler, *_FLAGS, *flags, *sources, "-o", str(part), "-lm"]
+        command = [*compiler, *_FLAGS, *flags, *sources, "-o", str(part), "-lm"]
         running.append((target, part, subprocess.Popen(command)))
     for target, part, process in running:
         if process.wait() == 0:

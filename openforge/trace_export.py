@@ -60,6 +60,8 @@ def export(store: Store, out: Path, kind: Format | None = None) -> tuple[Path, .
     if kind is None:
         known = ", ".join(SUFFIXES)
         raise OpenForgeError(f"the format of {out.name} is not known; its name must end in {known}")
+    if not out.absolute().parent.is_dir():
+        raise OpenForgeError(f"there is no folder {out.absolute().parent}")
     try:
         with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as scratch:
             folder = Path(scratch)

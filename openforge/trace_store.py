@@ -8,6 +8,7 @@ The same traces give the same file, byte for byte, in whatever pieces they were 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import tempfile
@@ -38,6 +39,7 @@ NAME = re.compile(r"(?!traces$|labels$)[a-z][a-z0-9_]{0,39}")
 Labels: TypeAlias = NDArray[np.uint8]
 
 _FORMAT = "openforge-traces-1"
+_MOST_CHUNK_BYTES = 1 << 28
 _CHUNK_BYTES = 4 << 20
 _CHUNK_ROWS = 1 << 14
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same traces give the same file
@@ -222,6 +224,9 @@ def open_store(path: Path) -> Store:
         if group.attrs.get("format") != _FORMAT:
             raise OpenForgeError(f"{path.name} is a Zarr archive, but not a trace store")
         traces = group["traces"]
+        chunk = math.prod(traces.chunks) * traces.dtype.itemsize
+        if traces.ndim != 2 or traces.dtype.name not in DTYPES or chunk > _MOST_CHUNK_BYTES:
+            raise OpenForgeError(f"{path.name} holds no traces that this project has written")
         data: Any = group["data"].arrays() if "data" in group else ()
         return Store(
             path=path,
@@ -246,7 +251,7 @@ def _opened(path: Path) -> Iterator[Any]:
             yield zarr.open_group(store, mode="r", zarr_format=3)
         finally:
             store.close()
-    except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, LookupError, ValueError, RuntimeError, OSError, TypeError) as error:
         raise OpenForgeError(f"{path.name} is not a trace store, or damaged: {error}") from error
 
 

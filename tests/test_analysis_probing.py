@@ -171,7 +171,6 @@ def test_what_is_left_out_is_counted(monkeypatch):
     monkeypatch.setattr(probing, "_MOST_SETS", 4)
     assert probes(sim, nets, transitions=False).left_out == 5
     monkeypatch.setattr(probing, "_MOST_BITS", 1)
-    monkeypatch.setattr(probing, "_LEAST_BITS", 1)
     monkeypatch.setattr(probing, "_TOO_WIDE", 1)
     monkeypatch.setattr(probing, "_MOST_SETS", 99)
     assert probes(sim, nets, transitions=False).left_out == 9

@@ -21,10 +21,9 @@ from openforge.analysis.gates import Gates
 from openforge.analysis.stimulus import FRESH
 
 _MOST_BITS = 14  # of an exact table
-_LEAST_BITS = 8
 _HASHED_BITS = 12
-_MOST_CELLS = 1 << 23  # of all tables of a worker, 32 MB
 _MOST_SETS = 4000
+_MOST_HASHED = 500
 _MOST_PAIRS = 3000
 _TOO_WIDE = 256
 
@@ -67,23 +66,16 @@ def probes(simulation: Simulation, secret: Collection[int], *, transitions: bool
         if mask & reached
     }
     sizes = {mask: _size(mask, moving, transitions) for mask in cones}
-    for bits in range(_MOST_BITS, _LEAST_BITS - 1, -1):
-        narrow = _maximal(mask for mask in cones if sizes[mask] <= bits)
-        cells = sum(2 * simulation.n_cycles << sizes[mask] for mask in narrow)
-        if cells <= _MOST_CELLS:
-            break
-    wide = _maximal(mask for mask in cones if sizes[mask] > bits)
+    narrow = _maximal(mask for mask in cones if sizes[mask] <= _MOST_BITS)
+    wide = _maximal(mask for mask in cones if sizes[mask] > _MOST_BITS)
     few = [mask for mask in wide if mask.bit_count() <= _TOO_WIDE]
-    room = (_MOST_CELLS - cells) // (2 * simulation.n_cycles << _HASHED_BITS)
-    hashed = sorted(few, key=lambda mask: (mask.bit_count(), mask))[: max(0, room)]
+    hashed = sorted(few, key=lambda mask: (mask.bit_count(), mask))[:_MOST_HASHED]
     exact = sorted(narrow, key=lambda mask: (mask.bit_count(), mask))[:_MOST_SETS]
-    while sum(2 * simulation.n_cycles << sizes[mask] for mask in exact) > _MOST_CELLS:
-        exact.pop()
     pairs = sorted({pair for mask in hashed for pair in combinations(_members(mask), 2)})
     made = [(mask, cones[mask]) for mask in (*exact, *hashed)]
     made += [(1 << first | 1 << second, first) for first, second in pairs[:_MOST_PAIRS]]
     return Probes(
-        sets=tuple(_set(simulation, mask, moving, transitions, bits) for mask, _ in made),
+        sets=tuple(_set(simulation, mask, moving, transitions) for mask, _ in made),
         nets=tuple(net for _, net in made),
         hashed=len(hashed),
         paired=len(pairs) <= _MOST_PAIRS,
@@ -159,11 +151,11 @@ def _size(mask: int, moving: Mapping[int, bool], transitions: bool) -> int:
 
 
 def _set(
-    simulation: Simulation, mask: int, moving: Mapping[int, bool], transitions: bool, bits: int
+    simulation: Simulation, mask: int, moving: Mapping[int, bool], transitions: bool
 ) -> ProbingSet:
     nets = list(_members(mask))
     earlier = [net for net in nets if transitions and moving[net]]
     vectors = [int(simulation.tape.vector[net]) for net in (*nets, *earlier)]
     before = [False] * len(nets) + [True] * len(earlier)
-    exact = len(vectors) <= bits
+    exact = len(vectors) <= _MOST_BITS
     return ProbingSet(tuple(vectors), tuple(before), len(vectors) if exact else _HASHED_BITS)

@@ -14,14 +14,19 @@ from openforge.analysis.contingency import table_tests
 from openforge.analysis.histograms import Histograms, with_noise
 from openforge.analysis.net_tests import net_tests
 from openforge.analysis.probing import Probes
-from openforge.analysis.stimulus import CLASS_SLOT, LANES, random_words
+from openforge.analysis.stimulus import CLASS_SLOT, LANES, key_of, random_words
 from openforge.analysis.tape import Tape
 from openforge.analysis.welch import Moments, TValues
 from openforge.engines.side_channel import gathering
 from openforge.engines.side_channel.stimulating import Campaign
 
 MOST_TESTED = 1 << 20
-"""Traces of a campaign with which nets and probing sets are tested, at most."""
+"""Traces of a campaign with which nets are tested, at most."""
+
+MOST_PROBED = 1 << 18
+"""Traces of a campaign with which probing sets are tested, at most."""
+
+_FAR = 1 << 20  # beyond all numbers of campaigns: the stream of noise is no other's
 
 Singles = NDArray[np.float32]
 Progress = tuple[int, int, float, int]
@@ -56,6 +61,7 @@ class Assessed:
     progress: tuple[Progress, ...]
     n_traces: int
     n_tested: int
+    n_probed: int
     z: Singles
     net_log10_p: Singles
     n_net_tests: int
@@ -81,14 +87,17 @@ def assess(  # noqa: PLR0917  (what a campaign is tested with)
     n_batches = gathering.batches_of(n_traces)
     progress: list[Progress] = []
     for traces, found in gathering.histograms(simulation, n_batches):
-        power = with_noise(found, noise_stddev, campaign.key) if noise_stddev else found
+        power = found
+        if noise_stddev:
+            power = with_noise(found, noise_stddev, key_of(campaign.seed, campaign.number + _FAR))
         if min(gathering.class_sizes(power)) > 1:
             t = welch.t_values(power, orders)
             progress += largest(traces, t)
     n_tested = min(n_batches, gathering.batches_of(MOST_TESTED))
     z, log10_p, seen, n_net_tests = _net_tests(settled, n_tested)
     net_of = _net_of(settled)
-    set_deviate, set_log10_p, n_set_tests = _set_tests(settled, probes, n_tested)
+    n_probed = min(n_batches, gathering.batches_of(MOST_PROBED))
+    set_deviate, set_log10_p, n_set_tests = _set_tests(settled, probes, n_probed)
     return Assessed(
         campaign=campaign,
         simulation=simulation,
@@ -98,6 +107,7 @@ def assess(  # noqa: PLR0917  (what a campaign is tested with)
         progress=tuple(progress),
         n_traces=n_batches * LANES,
         n_tested=n_tested * LANES,
+        n_probed=n_probed * LANES,
         z=z,
         net_log10_p=log10_p,
         n_net_tests=n_net_tests,
@@ -161,20 +171,24 @@ def _set_tests(
     deviate, log10_p, n_tests = np.zeros(shape, np.float32), np.zeros(shape, np.float32), 0
     for number, table in enumerate(gathering.tables(simulation, n_batches, sets)):
         tests = table_tests(table)
-        says = tests.informative > 1
+        says = (table.sum(axis=1) > 0).sum(axis=1) > 1  # one cell holds no difference
         deviate[number, says] = tests.deviate[says]
         log10_p[number, says] = tests.log10_p[says]
         n_tests += int(says.sum())
     return deviate, log10_p, n_tests
 
 
-def families(assessed: Sequence[Assessed], threshold: float) -> dict[str, Family]:
-    """The families of tests, among which the level of a single |t| > `threshold` is shared."""
+def families(assessed: Sequence[Assessed], threshold: float, n_guesses: int) -> dict[str, Family]:
+    """The families of tests, among which the level of a single |t| > `threshold` is shared.
+
+    `n_guesses` are the tests of an attack, 0 without one.
+    """
     level = multiplicity.level_of(threshold)
     sizes = {
         "power": sum(found.t.t.size for found in assessed),
         "net": sum(found.n_net_tests for found in assessed),
         "probing set": sum(found.n_set_tests for found in assessed),
+        "attack": n_guesses,
     }
     used = {name: size for name, size in sizes.items() if size}
     share = level / max(1, len(used))

@@ -27,24 +27,32 @@ from openforge.run_folder import RunFolder
 from openforge.schema_crypto import CpaSection, SideChannelSection
 from openforge.tools import leakage_function
 
-LEVEL_LOG10 = -5.0
-"""log10 of the chance at which the correlation of the right key counts as significant."""
-
 _FIELD = "side_channel.cpa"
 _NUMBER = 1 << 17  # of the campaign, so that its random bits are its own
 _CHUNK = 64  # batches at a time
 _FIRST_MARK = 64
+_SUMS_BYTES = 64 << 20  # of the positions that are attacked together
 Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Attacked:
-    """The last ranks of an attack, and how many key positions it recovered."""
+    """The last ranks of an attack, one a key position.
+
+    `log10_p` is -log10 of the chance of the right guess's correlation, a single test; there were
+    `n_tests`, of all guesses, samples and positions.
+    """
 
     target: str
     rows: tuple[Row, ...]
-    recovered: tuple[int, ...]
+    log10_p: tuple[float, ...]
     n_traces: int
+    n_tests: int
+
+    def recovered(self, log10_p: float) -> tuple[int, ...]:
+        """The positions whose right guess is the best, with a p below that of the level."""
+        pairs = zip(self.rows, self.log10_p, strict=True)
+        return tuple(row.position for row, p in pairs if row.rank == 0 and p > log10_p)
 
 
 def attack(params: SideChannelSection, subject: Subject, folder: RunFolder) -> Attacked:
@@ -68,7 +76,12 @@ def attack(params: SideChannelSection, subject: Subject, folder: RunFolder) -> A
     chunks = _Chunks(run, data, wanted, n_batches, params.noise_stddev)
     targets = _targets(asked, secret, chunks, subject, folder)
     marks = [_FIRST_MARK << n for n in range(32) if _FIRST_MARK << n < n_batches * LANES]
-    rows = list(cpa.evolution(chunks.each(), targets, marks))
+    rows = [
+        row
+        for group in _groups(targets, run.n_cycles)
+        for row in cpa.evolution(chunks.each(), group, marks)
+    ]
+    rows.sort(key=lambda row: (row.traces, row.position))
     name = asked.target or str(asked.function)
     folder.table("cpa_ranks", (_row(name, row) for row in rows))
     folder.table("snr", _snr_rows(name, chunks, targets))
@@ -109,7 +122,9 @@ def _data(
         return carrier, lambda batch, run: run.values(batch, carrier.nets)[cycle]
     if asked.data is None:
         known = {c.text: c for c in roles.data if len(c.nets) == width}
-    carrier = _chosen("data", asked.data, known, "known inputs")
+    if asked.data is not None and asked.data not in known:
+        known |= {name: Carrier(name, (), stored=False) for name in outputs}
+    carrier = _chosen("data", asked.data, known, "inputs and outputs")
     return carrier, lambda batch, run: run.values(batch, carrier.nets)[0]
 
 
@@ -193,6 +208,11 @@ def _targets(
     project = subject.design.project_dir
     file, *_ = resolve_globs(project, [asked.function], field=f"{_FIELD}.function")
     distinct, _ = leakage_function.distinct(chunks.all_rows())
+    if len(distinct) > leakage_function.MAX_ROWS:
+        raise CheckFailedToRun(
+            f"{_FIELD}.num_traces: a leakage function is asked for at most "
+            f"{leakage_function.MAX_ROWS} values of the known data, and there are {len(distinct)}"
+        )
     work = folder.work / "leakage"
     work.mkdir()
     table = leakage_function.predictions(file, distinct, work, project)
@@ -243,11 +263,15 @@ def _snr_rows(
 def _concluded(
     name: str, rows: Sequence[Row], targets: Sequence[Target], n_samples: int, n_traces: int
 ) -> Attacked:
-    """A position is recovered when the right guess is the best and its correlation significant."""
+    """What is known after all traces."""
     last = [row for row in rows if row.traces == n_traces]
-    recovered = []
-    for row, target in zip(last, targets, strict=True):
-        n_tests = target.predictions.shape[1] * n_samples * len(targets)
-        if row.rank == 0 and cpa.significance(row.true_r, n_traces, n_tests) < LEVEL_LOG10:
-            recovered.append(row.position)
-    return Attacked(name, tuple(last), tuple(recovered), n_traces)
+    n_tests = sum(target.predictions.shape[1] * n_samples for target in targets)
+    log10_p = (-cpa.significance(row.true_r, n_traces, 1) for row in last)
+    return Attacked(name, tuple(last), tuple(log10_p), n_traces, n_tests)
+
+
+def _groups(targets: Sequence[Target], n_samples: int) -> Iterator[list[Target]]:
+    """Positions whose sums fit into memory together."""
+    size = max(1, _SUMS_BYTES // (8 * n_samples * max(len(t.predictions) for t in targets)))
+    for start in range(0, len(targets), size):
+        yield list(targets[start : start + size])

@@ -23,6 +23,7 @@ from openforge.engines.side_channel import (
     writing,
 )
 from openforge.engines.side_channel.assessing import Assessed, Family, assess, families
+from openforge.engines.side_channel.attacking import Attacked
 from openforge.engines.side_channel.covering import Covered
 from openforge.engines.side_channel.localising import Suspect, leaking
 from openforge.engines.side_channel.stimulating import Campaign, stimulus
@@ -53,9 +54,17 @@ class Looked:
     families: dict[str, Family]
     leaking: tuple[Suspect, ...]
     rejected: tuple[tuple[Assessed, int, int], ...]
+    attacked: Attacked | None = None
     compared: int = 0
     planted: bool | None = None
     covered: Covered | None = None
+
+    @property
+    def recovered(self) -> tuple[int, ...]:
+        """The key bytes that the attack has recovered."""
+        if self.attacked is None:
+            return ()
+        return self.attacked.recovered(self.families["attack"].log10_p)
 
     @property
     def n_tests(self) -> int:
@@ -80,7 +89,8 @@ def run(params: SideChannelSection, design: Design, folder: RunFolder) -> Result
     if params.traces is not None:
         return measured.run(params, design, folder)
     section = effective(design.config.verification.crypto_verification.interface, (), ())
-    reason = _nothing(params, bool(section.secrets), bool(section.shares or section.randoms))
+    secrets = bool(section.secrets or section.shares)
+    reason = _nothing(params, secrets, bool(section.shares or section.randoms))
     if reason:
         return conclusion.skipped(reason)
     design.require_elaborated()
@@ -94,7 +104,7 @@ def run(params: SideChannelSection, design: Design, folder: RunFolder) -> Result
 
 def _nothing(params: SideChannelSection, secrets: bool, protected: bool) -> str:
     """Why there is nothing to check; empty if there is. Raises CheckFailedToRun if asked for."""
-    if not secrets and not protected:
+    if not secrets:
         reason = f"no secrets are declared ({_INTERFACE}.secrets)"
         if params.enabled:
             raise CheckFailedToRun(f"side_channel is enabled, but {reason}")
@@ -110,10 +120,9 @@ def _nothing(params: SideChannelSection, secrets: bool, protected: bool) -> str:
 def _checked(
     params: SideChannelSection, found: Subject, folder: RunFolder, early: Future[Replayer] | None
 ) -> Result:
-    looked = _look(params, found)
+    looked = _look(params, found, folder)
     places = Places(found.gates)
     writing.tables(folder, looked.assessed, looked.leaking, looked.families, places)
-    attacked = attacking.attack(params, found, folder) if params.cpa else None
     if looked.leaking or looked.rejected:
         looked = _replayed(looked, found, places, folder, early)
     else:
@@ -121,7 +130,7 @@ def _checked(
             _planted(looked, found), covered=covering.cover(found, looked.assessed, places)
         )
     storing.store(params, looked.assessed[0], found, folder)
-    result = conclusion.conclude(params, found, looked, places, attacked=attacked)
+    result = conclusion.conclude(params, found, looked, places)
     campaigns_ = [
         Campaigned(a.campaign.name, a.n_traces, a.t, a.moments, a.campaign.key)
         for a in looked.assessed
@@ -130,19 +139,22 @@ def _checked(
     return result
 
 
-def _look(params: SideChannelSection, found: Subject) -> Looked:
+def _look(params: SideChannelSection, found: Subject, folder: RunFolder) -> Looked:
     model = Model[params.power_model.upper()]
     assessed = []
     for campaign in campaigns(params, found):
         events.log(f"Simulating: {campaign.name}")
         assessed.append(_assessed(params, found, campaign, model))
-    tested = families(assessed, params.tvla_threshold)
+    attacked = attacking.attack(params, found, folder) if params.cpa else None
+    guesses = attacked.n_tests if attacked else 0
+    tested = families(assessed, params.tvla_threshold, guesses)
     rejected = [
         (a, a.t.orders[row], int(cycle))
         for a in assessed
         for row, cycle in np.argwhere(a.t.log10_p > tested["power"].log10_p)
     ]
-    return Looked(tuple(assessed), tested, leaking(assessed, tested), tuple(rejected))
+    suspects = leaking(assessed, tested)
+    return Looked(tuple(assessed), tested, suspects, tuple(rejected), attacked)
 
 
 def _assessed(

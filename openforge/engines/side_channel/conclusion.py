@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from openforge.analysis import detection, multiplicity
-from openforge.engines.side_channel.attacking import Attacked
 from openforge.engines.side_channel.findings import findings
 from openforge.engines.side_channel.localising import beginning
 from openforge.engines.side_channel.stating import assumptions, bounds
@@ -38,11 +37,9 @@ def conclude(
     subject: Subject,
     looked: Looked,
     places: Places,
-    *,
-    attacked: Attacked | None,
 ) -> Result:
     """The result of a simulated design."""
-    why = _leak(looked, places, attacked)
+    why = _leak(looked, places)
     doubt = "" if why else "; ".join(_doubts(params, subject, looked))
     verdict = Verdict.FAILED if why else Verdict.INCONCLUSIVE if doubt else Verdict.PASSED
     return Result(
@@ -52,13 +49,13 @@ def conclude(
         reason=why or doubt,
         bounds=tuple(bounds(params, subject, looked)),
         assumptions=tuple(assumptions(params, subject)),
-        findings=tuple(findings(params, looked, places, attacked)),
+        findings=tuple(findings(params, looked, places)),
         metrics=tuple(_metrics(params, looked)),
         summary={"max_t_value": round(largest_t(looked), 4), "threshold": params.tvla_threshold},
     )
 
 
-def _leak(looked: Looked, places: Places, attacked: Attacked | None) -> str:
+def _leak(looked: Looked, places: Places) -> str:
     """Why the design leaks, in a sentence; empty if nothing was found."""
     said = []
     if looked.rejected:
@@ -83,10 +80,11 @@ def _leak(looked: Looked, places: Places, attacked: Attacked | None) -> str:
         begins = places.location(first.net)
         at = f" ({begins})" if begins else ""
         said.append(f"it begins in cycle {first.first} at {places.name(first.net)}{at}")
-    if attacked and attacked.recovered:
-        positions = ", ".join(map(str, attacked.recovered))
+    if looked.attacked and looked.recovered:
+        positions = ", ".join(map(str, looked.recovered))
         said.append(
-            f"{attacked.target} recovers key byte {positions} from {attacked.n_traces} traces"
+            f"{looked.attacked.target} recovers key byte {positions} from "
+            f"{looked.attacked.n_traces} traces"
         )
     return "; ".join(said)
 
@@ -134,8 +132,9 @@ def _metrics(params: SideChannelSection, looked: Looked) -> Iterator[Metric]:
     level = multiplicity.level_of(params.tvla_threshold)
     yield Metric(name="family_wise_level", value=float(f"{level:.3g}"))
     yield Metric(name="corrected_threshold", value=round(corrected_threshold(params, looked), 4))
-    effect = smallest_effect(params, looked)
-    yield Metric(name="smallest_effect", value=round(effect, 5), unit="standard deviations")
+    if 1 in params.orders:
+        effect = smallest_effect(params, looked)
+        yield Metric(name="smallest_effect", value=round(effect, 5), unit="standard deviations")
     if looked.rejected:
         best, order, cycle = looked.strongest
         t = float(best.t.t[best.t.orders.index(order), cycle])

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from openforge.analysis import detection
-from openforge.engines.side_channel.attacking import Attacked
 from openforge.engines.side_channel.localising import beginning
 from openforge.engines.side_channel.replaying import STIMULI, WAVES
 from openforge.engines.side_channel.writing import POWER_TRACE, TVLA, Places
@@ -19,18 +18,16 @@ if TYPE_CHECKING:
 _MOST_FINDINGS = 10
 
 
-def findings(
-    params: SideChannelSection, looked: Looked, places: Places, attacked: Attacked | None
-) -> Iterator[Finding]:
+def findings(params: SideChannelSection, looked: Looked, places: Places) -> Iterator[Finding]:
     """What leaks: the recovered key, the power, then nets and probes, a line of the source once."""
     evidence = tuple(f"artifacts/{name}" for name in (*WAVES, STIMULI, TVLA, POWER_TRACE))
-    if attacked and attacked.recovered:
-        positions = ", ".join(map(str, attacked.recovered))
+    if looked.attacked and looked.recovered:
+        positions = ", ".join(map(str, looked.recovered))
         yield Finding(
             rule="key-recovered",
             level=Level.ERROR,
-            message=f"correlation with {attacked.target} recovers key byte {positions} from "
-            f"{attacked.n_traces} traces",
+            message=f"correlation with {looked.attacked.target} recovers key byte {positions} from "
+            f"{looked.attacked.n_traces} traces",
             tool="side_channel",
         )
     if looked.rejected:

@@ -17,6 +17,7 @@ from openforge.analysis.histograms import Histograms, merged
 _PIECE = 1 << 13  # batches that a worker is given at a time: 4 million traces
 _PILOT = 2  # batches from which the range of the power is guessed
 _TOGGLE_BYTES = 8 << 20  # of a worker's table of toggles
+_TABLE_CELLS = 1 << 21  # of all tables that a worker fills at a time, 8 MB
 _Found = TypeVar("_Found")
 
 
@@ -91,14 +92,38 @@ def toggles(simulation: Simulation, n_batches: int) -> Iterator[tuple[int, NDArr
 
 def tables(
     simulation: Simulation, n_batches: int, sets: Sequence[ProbingSet]
-) -> list[NDArray[np.uint64]]:
-    """How often each joint value of each probing set occurred: uint64[n_cycles, 2, cells]."""
-    found = [np.zeros((simulation.n_cycles, 2, 1 << s.bits), np.uint64) for s in sets]
-    if sets:
-        for part in _each(0, n_batches, lambda first, n: simulation.tables(first, n, sets)):
+) -> Iterator[NDArray[np.uint64]]:
+    """How often each joint value of each probing set occurred: uint64[n_cycles, 2, cells] each.
+
+    As many sets as fit into memory are simulated at a time.
+    """
+    for group in _groups(sets, 2 * simulation.n_cycles):
+
+        def counted(
+            first: int, n: int, group: Sequence[ProbingSet] = group
+        ) -> list[NDArray[np.uint32]]:
+            return simulation.tables(first, n, group)
+
+        found = [np.zeros((simulation.n_cycles, 2, 1 << s.bits), np.uint64) for s in group]
+        for part in _each(0, n_batches, counted):
             for number, more in enumerate(part):
                 found[number] += more
-    return found
+        yield from found
+
+
+def _groups(sets: Sequence[ProbingSet], rows: int) -> Iterator[list[ProbingSet]]:
+    """The sets in their order, in groups whose tables of `rows` rows fit into memory."""
+    group: list[ProbingSet] = []
+    cells = 0
+    for one in sets:
+        size = rows << one.bits
+        if group and cells + size > _TABLE_CELLS:
+            yield group
+            group, cells = [], 0
+        group.append(one)
+        cells += size
+    if group:
+        yield group
 
 
 def class_sizes(counts: Histograms) -> tuple[int, int]:

@@ -29,6 +29,7 @@ from openforge.tools.traces import Imported
 
 SERIES = "measured"
 _FIRST = 1000  # traces after which t is looked at first
+_ENOUGH = 100  # traces of each class below which p is too rough for a verdict
 _FEW_RUNS = 5.0  # standard deviations below the mean: a chance of 3e-7
 
 
@@ -108,7 +109,8 @@ def _conclude(params: SideChannelSection, found: Measured) -> Result:
     effect = detection.smallest_effect(n_fixed, n_random, corrected)
     row, sample = np.unravel_index(t.log10_p.argmax(), t.log10_p.shape)
     largest_t = float(np.abs(t.t).max())
-    leaks = float(t.log10_p.max()) > found.log10_p
+    rejects = float(t.log10_p.max()) > found.log10_p
+    leaks = rejects and min(n_fixed, n_random) >= _ENOUGH
     finding = Finding(
         rule="power-leak",
         level=Level.ERROR,
@@ -118,7 +120,12 @@ def _conclude(params: SideChannelSection, found: Measured) -> Result:
         evidence=tuple(f"artifacts/{name}" for name in (writing.TVLA, writing.POWER_TRACE)),
     )
     doubt = ""
-    if not found.moments.central[:, 0].any():
+    if rejects and not leaks:
+        doubt = (
+            f"{finding.message}, but of one class there are fewer than {_ENOUGH} traces, so that p "
+            "is approximate; more traces decide"
+        )
+    elif not found.moments.central[:, 0].any():
         doubt = "the traces never vary, so that they say nothing"
     elif _blocked(labels):
         doubt = (

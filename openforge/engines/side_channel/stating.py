@@ -15,7 +15,12 @@ from openforge.schema_crypto import SideChannelSection
 if TYPE_CHECKING:
     from openforge.engines.side_channel.checking import Looked
 
-_TESTS = {"power": "power", "net": "single nets", "probing set": "probing sets"}
+_TESTS = {
+    "power": "power",
+    "net": "single nets",
+    "probing set": "probing sets",
+    "attack": "guesses",
+}
 _UNITS = {
     "hamming_distance": "nets whose settled value changes in a cycle",
     "hamming_weight": "nets whose settled value is 1",
@@ -42,30 +47,48 @@ def bounds(params: SideChannelSection, subject: Subject, looked: Looked) -> Iter
         f"tests together ({sizes}): |t| of power must exceed "
         f"{corrected_threshold(params, looked):.2f}"
     )
-    yield (
-        f"a difference of {smallest_effect(params, looked):.3f} standard deviations of the power "
-        "is found with a probability of 90 %"
-    )
+    if 1 in params.orders:
+        effect = smallest_effect(params, looked)
+        yield (
+            f"a difference of mean power of {effect:.3f} standard deviations is found with a "
+            "probability of 90 %"
+        )
+    else:
+        yield "how small an effect would be found is not known for these orders"
+    yield from _attack(looked)
     yield from subject.how.said
     yield _probing(looked)
     yield from looked.covered.said if looked.covered else ()
     if looked.compared:
         yield f"a pair of traces replayed on Verilator: {looked.compared} values, all the same"
     if looked.planted is not None:
-        yield f"self-check: a planted leak was {'' if looked.planted else 'not '}found"
+        seen = "" if looked.planted else "not "
+        yield f"self-check: a planted leak was {seen}found by the test of single nets"
     both = "; 512 traces of each campaign by numpy too: the same" if native.library() else ""
     yield f"simulated by {native.describe()}{both}"
+
+
+def _attack(looked: Looked) -> Iterator[str]:
+    if looked.attacked is None:
+        return
+    found, count = looked.recovered, len(looked.attacked.rows)
+    best = min((row.rank for row in looked.attacked.rows), default=0)
+    yield (
+        f"attack {looked.attacked.target} with {looked.attacked.n_traces} traces: {len(found)} of "
+        f"{count} key bytes recovered, best rank {best}; an attack that fails proves nothing"
+    )
 
 
 def _probing(looked: Looked) -> str:
     first = looked.assessed[0]
     tested = f"single nets with {first.n_tested} traces of each campaign"
+    probed = "as many" if first.n_probed == first.n_tested else str(first.n_probed)
     if first.probes is None:
         return (
             f"tested: {tested}; no probing sets, so that nothing is said of glitches beyond power"
         )
     sets = first.probes
-    text = f"tested: {tested}, and {len(sets.sets)} probing sets"
+    text = f"tested: {tested}, and {len(sets.sets)} probing sets with {probed}"
     if sets.hashed:
         pairs = "all" if sets.paired else "some"
         text += (
