@@ -15,19 +15,15 @@ from websockets.sync.client import connect
 
 from openforge import signature
 
+pytestmark = pytest.mark.xdist_group("story")  # what they share takes long to make
+
 PROJECT = Path(__file__).parents[1] / "templates" / "projects" / "minimal"
 STAGES = ["lint", "simulation", "formal"]
 SECRET = "your-webhook-secret"
 LIMITS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(False, id="open", marks=pytest.mark.xdist_group("open")),
-        pytest.param(True, id="tokens", marks=pytest.mark.xdist_group("tokens")),
-    ],
-)
+@pytest.fixture(scope="module", params=[False, True], ids=["open", "tokens"])
 def told(request, tmp_path_factory):
     """A server, a client that may use it, and a receiver of webhooks; the story as far as it is."""
     needs("verilator", "c++", "z3")

@@ -121,8 +121,8 @@ def test_a_broken_design_fails_with_the_place(project, workspace):
         (["run", "{project}", "--set", "nonsense"], "field=value"),
         (["run", "{project}", "--stage", "cryto"], "stages are: lint, simulation, formal, crypto"),
         (
-            ["run", "{project}", "--set", f"{CRYPTO}.side_channel.enabled=true"],
-            "side_channel is asked for, but there is no such check",
+            ["run", "{project}", "--set", f"{CRYPTO}.fips_compliance.enabled=true"],
+            "fips_compliance is asked for, but there is no such check",
         ),
         (["show"], "Missing argument"),
         (["run", "{project}", "--jobs", "0"], "--jobs"),
