@@ -44,7 +44,7 @@ def test_a_good_example_passes_everything(run, name):
 
 def test_each_planted_fault_is_found(run):
     """The faults of the README's table, each by the check that it names."""
-    job = run("ntt-butterfly-broken", {"verification.formal.timeout_seconds": 20})
+    job = run("ntt-butterfly-broken", {"verification.formal.timeout_seconds": 30})
     assert job.status == "failed"
     lint = {(f.rule, f.location.file, f.location.line) for f in job.check("lint").result.findings}
     assert ("WIDTHTRUNC", "rtl/mod_sub.sv", 13) in lint
