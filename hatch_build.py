@@ -20,7 +20,13 @@ _FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-shared", "-Wall", "-Wextra", "-Wno-psa
 _X86 = {
     1: ("-march=x86-64",),
     3: ("-march=x86-64-v3",),
-    4: ("-march=x86-64-v4", "-mavx512vnni", "-mavx512vpopcntdq", "-mavx512vbmi"),
+    4: (
+        "-march=x86-64-v4",
+        "-mtune=icelake-server",
+        "-mavx512vnni",
+        "-mavx512vpopcntdq",
+        "-mavx512vbmi",
+    ),
 }
 _OTHER: dict[int, tuple[str, ...]] = {1: ()}
 

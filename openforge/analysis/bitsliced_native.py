@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from openforge.analysis.bitsliced_arrays import ProbingSet
 
 _P, _U32, _U64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
-_SPLIT = 4  # histograms, so that increments in a row do not wait for each other
+_SPLIT = 2  # histograms, so that increments in a row do not wait for each other
 _ALIGNMENT = 64
 _FLAG_WORD = 64
 
@@ -50,7 +50,7 @@ _Output = _structure(
     " *watched n_watched n_sets *set_start *set_vector *set_before *set_hash *set_bits *set_mixed"
     " *set_table *tables *before",
 )
-_Scratch = _structure("_Scratch", "*state *next *variables *shares *flags *count")
+_Scratch = _structure("_Scratch", "*state *initial *next *variables *shares *flags *count")
 
 
 class Engine:
@@ -139,6 +139,7 @@ class Engine:
         tape, plan = simulation.tape, simulation.plan
         scratch: dict[str, NDArray[Any]] = {
             "state": _vectors(tape.n_nets),
+            "initial": _vectors(tape.n_nets),
             "next": _vectors(tape.n_registers),
             "variables": _vectors(len(plan.kind)),
             "shares": _vectors(plan.n_share_bits),

@@ -52,7 +52,7 @@ typedef struct {
 
 /* What is written; a null pointer leaves it out. */
 typedef struct {
-    uint32_t *histogram; /* [4][cycles][2][n_bins], to be added up over the first index */
+    uint32_t *histogram; /* [2][cycles][2][n_bins], to be added up over the first index */
     const int64_t *origin; /* [cycles] */
     uint64_t n_bins, *outside; /* values that had no bin */
     uint32_t *power;     /* [traces][cycles] */
@@ -76,6 +76,7 @@ typedef struct {
 
 typedef struct {
     V *state;     /* [n_nets] */
+    V *initial;   /* [n_nets]: `state` before the first cycle */
     V *next;      /* [n_registers] */
     V *variables; /* [n_variables] */
     V *shares;    /* [share bits] */
@@ -560,7 +561,7 @@ static void histogram(const of_output *o, const of_plan *p, const counter *n, co
         const uint64_t bin = (uint64_t)((int64_t)power_of(n, count, lane) - origin);
         const size_t random = c[lane / 64] >> (lane % 64) & 1;
         if (bin < bins)
-            row[(lane % 4) * part + random * bins + bin]++;
+            row[(lane % 2) * part + random * bins + bin]++;
         else
             ++*o->outside;
     }
@@ -584,12 +585,10 @@ static int short_histogram(const of_output *o, const of_plan *p, const counter *
     }
     if (outside) return 0;
     uint32_t *zero = o->histogram + (size_t)cycle * 2 * bins;
-    uint32_t *one = zero + part, *two = one + part, *three = two + part;
-    for (uint32_t lane = 0; lane < LANES; lane += 4) {
+    uint32_t *one = zero + part;
+    for (uint32_t lane = 0; lane < LANES; lane += 2) {
         zero[at[lane]]++;
         one[at[lane + 1]]++;
-        two[at[lane + 2]]++;
-        three[at[lane + 3]]++;
     }
     return 1;
 }
@@ -657,11 +656,12 @@ int of_simulate(const of_tape *t, const of_plan *p, const uint8_t *start, uint64
     uint64_t evaluated = 0;
     const uint64_t offered = (uint64_t)p->n_cycles * t->n_blocks;
     int busy = 0;
+    for (uint32_t v = 0; v < t->n_nets; v++) s->initial[v] = either[start[v]];
     for (uint64_t b = 0; b < n_batches; b++) {
         const uint64_t batch = first + b;
         if (b == 1) busy = model == 0 && !o->toggles && evaluated * 4 >= offered * 3;
         const V c = prepare(p, s, key, batch);
-        for (uint32_t v = 0; v < t->n_nets; v++) s->state[v] = either[start[v]];
+        memcpy(s->state, s->initial, sizeof(V) * t->n_nets);
         memset(s->flags, 0, (t->n_flags + 63) / 64 * sizeof *s->flags);
         if (p->n_pokes) {
             const work quiet = {t, s, NULL, NULL, turns, c, NULL};
