@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ MOST_TESTED = 1 << 20
 MOST_PROBED = 1 << 18
 """Traces of a campaign with which probing sets are tested, at most."""
 
+_TOGETHER = 16  # tables that are tested at a time
 _FAR = 1 << 20  # beyond all numbers of campaigns: the stream of noise is no other's
 
 Singles = NDArray[np.float32]
@@ -169,13 +171,23 @@ def _set_tests(
     sets = probes.sets if probes else ()
     shape = len(sets), simulation.n_cycles
     deviate, log10_p, n_tests = np.zeros(shape, np.float32), np.zeros(shape, np.float32), 0
-    for number, table in enumerate(gathering.tables(simulation, n_batches, sets)):
-        tests = table_tests(table)
-        says = (table.sum(axis=1) > 0).sum(axis=1) > 1  # one cell holds no difference
-        deviate[number, says] = tests.deviate[says]
-        log10_p[number, says] = tests.log10_p[says]
+    number = 0
+    for tables in _alike(gathering.tables(simulation, n_batches, sets)):
+        tests = table_tests(tables)
+        says = (tables.sum(axis=2) > 0).sum(axis=2) > 1  # one cell holds no difference
+        rows = slice(number, number + len(tables))
+        deviate[rows] = np.where(says, tests.deviate, 0)
+        log10_p[rows] = np.where(says, tests.log10_p, 0)
         n_tests += int(says.sum())
+        number += len(tables)
     return deviate, log10_p, n_tests
+
+
+def _alike(tables: Iterable[NDArray[np.uint64]]) -> Iterator[NDArray[np.uint64]]:
+    """Tables of one size after each other, some together: uint64[n, n_cycles, 2, cells]."""
+    for _, run in groupby(tables, key=lambda table: table.shape):
+        while some := list(islice(run, _TOGETHER)):
+            yield np.stack(some)
 
 
 def families(assessed: Sequence[Assessed], threshold: float, n_guesses: int) -> dict[str, Family]:
