@@ -329,7 +329,7 @@ def test_a_secure_design_is_rejected_no_more_often_than_the_level_says(tmp_path)
     made = subject(params, design.load(project, settings), folder)
     strongest = []
     for seed in range(200):
-        looked = checking._look(params.model_copy(update={"seed": seed}), made)
+        looked = checking._look(params.model_copy(update={"seed": seed}), made, folder)
         assert not looked.leaking and not looked.rejected, seed
         strongest.append(max(found.t.log10_p.max() for found in looked.assessed))
     # the smallest of eight p a run: as uniform as it ought to be, so that the level means something

@@ -106,5 +106,5 @@ def test_nothing_is_overwritten(tmp_path, stored):
     with pytest.raises(NameTaken, match=r"x_labels\.npy"):
         export(stored[0], tmp_path / "x.npy")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.zarr.zip", "x_labels.npy"]
-    with pytest.raises(OpenForgeError, match="cannot write"):
+    with pytest.raises(OpenForgeError, match="there is no folder"):
         export(stored[0], tmp_path / "no folder" / "x.npy")
