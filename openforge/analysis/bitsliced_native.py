@@ -50,7 +50,7 @@ _Output = _structure(
     " *watched n_watched n_sets *set_start *set_vector *set_before *set_hash *set_bits *set_mixed"
     " *set_table *tables *before",
 )
-_Scratch = _structure("_Scratch", "*state *initial *next *variables *shares *flags *count")
+_Scratch = _structure("_Scratch", "*state *next *variables *shares *flags *count")
 
 
 class Engine:
@@ -139,7 +139,6 @@ class Engine:
         tape, plan = simulation.tape, simulation.plan
         scratch: dict[str, NDArray[Any]] = {
             "state": _vectors(tape.n_nets),
-            "initial": _vectors(tape.n_nets),
             "next": _vectors(tape.n_registers),
             "variables": _vectors(len(plan.kind)),
             "shares": _vectors(plan.n_share_bits),

@@ -76,7 +76,6 @@ typedef struct {
 
 typedef struct {
     V *state;     /* [n_nets] */
-    V *initial;   /* [n_nets]: `state` before the first cycle */
     V *next;      /* [n_registers] */
     V *variables; /* [n_variables] */
     V *shares;    /* [share bits] */
@@ -656,12 +655,11 @@ int of_simulate(const of_tape *t, const of_plan *p, const uint8_t *start, uint64
     uint64_t evaluated = 0;
     const uint64_t offered = (uint64_t)p->n_cycles * t->n_blocks;
     int busy = 0;
-    for (uint32_t v = 0; v < t->n_nets; v++) s->initial[v] = either[start[v]];
     for (uint64_t b = 0; b < n_batches; b++) {
         const uint64_t batch = first + b;
         if (b == 1) busy = model == 0 && !o->toggles && evaluated * 4 >= offered * 3;
         const V c = prepare(p, s, key, batch);
-        memcpy(s->state, s->initial, sizeof(V) * t->n_nets);
+        for (uint32_t v = 0; v < t->n_nets; v++) s->state[v] = either[start[v]];
         memset(s->flags, 0, (t->n_flags + 63) / 64 * sizeof *s->flags);
         if (p->n_pokes) {
             const work quiet = {t, s, NULL, NULL, turns, c, NULL};
