@@ -289,3 +289,14 @@ def test_a_planted_fault_of_the_examples_is_where_they_say(tmp_path, monkeypatch
     wrong = {row["line"] for row in ran.rows("source_heat") if row["leaking"]}
     assert ran.verdict is Verdict.FAILED
     assert marked in wrong, json.dumps(sorted(wrong))
+
+
+def test_randomness_alone_is_no_secret(tmp_path):
+    """Without secrets and shares there is nothing that power could tell."""
+    rtl = (
+        "module dut (input logic clk, input logic [3:0] r, output logic [3:0] q);\n"
+        "  always_ff @(posedge clk) q <= r;\nendmodule\n"
+    )
+    project = write(tmp_path / "p", rtl, {"clock": "clk", "randoms": ["r"], "observables": ["q"]})
+    with pytest.raises(CheckFailedToRun, match="no secrets are declared"):
+        run(tmp_path, project, enabled=True)
