@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from openforge import native
 from openforge.tools import sandbox
 from openforge.tools.locate import tool
 
@@ -35,6 +36,14 @@ def needs(*names):
         missing.append("a sandbox that works")
     if missing:
         _skip(f"missing: {', '.join(missing)}")
+
+
+def needs_compiled():
+    """The compiled part; without one skip, visibly, and where OPENFORGE_NO_SKIP is set, fail."""
+    library = native.library()
+    if library is None:
+        _skip("the compiled part is not built here")
+    return library
 
 
 def needs_root(what):

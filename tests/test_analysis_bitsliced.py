@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from conftest import needs
+from conftest import needs, needs_compiled
 from gate_reference import (
     COMBINATIONAL,
     FAMILIES,
@@ -23,7 +23,6 @@ from gate_reference import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openforge import native
 from openforge.analysis import bitsliced_native, bitsliced_numpy
 from openforge.analysis.bitsliced import Model, ProbingSet, simulation
 from openforge.analysis.gates import Gate, Gates, Kind, gates
@@ -143,9 +142,7 @@ def test_glitches(seed):
 @given(seed=SEEDS, model=st.sampled_from(list(Model)))
 def test_compiled_equals_numpy(seed, model):
     """The compiled part, which skips what is idle, gives numpy's numbers, which skips nothing."""
-    library = native.library()
-    if library is None:
-        pytest.skip("the compiled part is not built here")
+    library = needs_compiled()
     _, _, sim = made(seed, model)
     draw = random.Random(seed)
     fast, slow = bitsliced_native.Engine(library), bitsliced_numpy.Engine()
@@ -169,9 +166,7 @@ def test_compiled_equals_numpy(seed, model):
 
 def test_registers_inside_cells_toggle():
     """The toggles of a vector do not depend on the engine, even if it is inside a cell."""
-    library = native.library()
-    if library is None:
-        pytest.skip("the compiled part is not built here")
+    library = needs_compiled()
     cells = [("$_DFF_PP0_", {"C": 2, "D": 3, "R": 4}, 10)]
     found = gates(graph_of({"clk": 2, "d": 3, "r": 4}, cells), "clk")
     d, r = (found.inputs[bit] for bit in (3, 4))

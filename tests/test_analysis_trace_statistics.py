@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from conftest import needs_compiled
 
 from openforge import native
 from openforge.analysis import trace_statistics as statistics
@@ -45,10 +46,7 @@ def bits(found):
 @pytest.fixture
 def compiled():
     """The compiled part; a test of it is skipped where it was not built."""
-    library = native.library()
-    if library is None:
-        pytest.skip("the compiled part is not built here")
-    return library
+    return needs_compiled()
 
 
 @pytest.fixture(params=["compiled", "numpy"])

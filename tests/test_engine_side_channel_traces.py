@@ -1,10 +1,13 @@
 """The check side_channel: keys that correlation recovers, and traces that were measured."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from side_channel_projects import BODY, CONTROL, EXAMPLES, HEAD, believe, run, write
 
 from openforge.analysis.aes import SBOX
+from openforge.engines.side_channel import checking, replaying
 from openforge.errors import CheckFailedToRun, DesignError, OpenForgeError, ToolError
 from openforge.model import Verdict
 
@@ -208,6 +211,34 @@ def test_classes_one_after_the_other_are_inconclusive(measured, noise):
     ran = measured(noise[1], np.sort(noise[0]))
     assert ran.verdict is Verdict.INCONCLUSIVE
     assert "not interleaved" in ran.reason
+
+
+def test_drift_is_not_taken_for_a_leak(measured, noise):
+    """Where classes come one after the other, a difference of their means may be drift."""
+    traces = noise[1] + np.linspace(0, 5, N)[:, None].astype(np.float32)
+    ran = measured(traces, np.sort(noise[0]))
+    assert ran.verdict is Verdict.INCONCLUSIVE
+    assert "differs between the classes" in ran.reason and "not interleaved" in ran.reason
+
+
+def test_an_attack_on_measured_traces_is_not_left_out_in_silence(measured, noise):
+    """It is not there, and said so."""
+    with pytest.raises(CheckFailedToRun, match="attacks simulated traces only"):
+        measured(noise[1], noise[0], cpa=FIRST)
+
+
+def test_what_only_an_attack_shows_is_replayed_too(tmp_path, monkeypatch):
+    """No leak is reported that Verilator was not asked about."""
+    look, asked = checking._look, []
+    monkeypatch.setattr(
+        checking, "_look", lambda *given: replace(look(*given), leaking=(), rejected=())
+    )
+    monkeypatch.setattr(replaying, "build", lambda *_: None)
+    monkeypatch.setattr(replaying, "replay", lambda *_, **__: asked.append(1) or 1)
+    ran = run(tmp_path, EXAMPLES / "sbox-unprotected", cpa=FIRST)
+    assert ran.verdict is Verdict.FAILED
+    assert ran.rules() == {"key-recovered"}
+    assert asked == [1]
 
 
 def test_too_few_measured_traces_are_inconclusive(measured, noise):

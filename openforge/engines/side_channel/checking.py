@@ -123,7 +123,7 @@ def _checked(
     looked = _look(params, found, folder)
     places = Places(found.gates)
     writing.tables(folder, looked.assessed, looked.leaking, looked.families, places)
-    if looked.leaking or looked.rejected:
+    if looked.leaking or looked.rejected or looked.recovered:
         looked = _replayed(looked, found, places, folder, early)
     else:
         looked = replace(
@@ -205,10 +205,16 @@ def _replayed(
 
 
 def _strongest(looked: Looked) -> tuple[Simulation, int]:
-    """The simulation and cycle of what leaks most: the power, or else a net or probing set."""
+    """The simulation and cycle of what leaks most: the power, or else a net or probing set.
+
+    Of a leak that only an attack shows, those of the largest |t|.
+    """
     if looked.rejected:
         best, _, cycle = looked.strongest
         return best.simulation, cycle
+    if not looked.leaking:
+        first = looked.assessed[0]
+        return first.simulation, int(np.abs(first.t.t).max(axis=0).argmax())
     suspect = looked.leaking[0]
     series = next(a for a in looked.assessed if a.campaign.name == suspect.series)
     return series.simulation, suspect.cycle

@@ -50,6 +50,10 @@ def run(params: SideChannelSection, design: Design, folder: RunFolder) -> Result
     traces.
     """
     assert params.traces is not None
+    if params.cpa is not None:
+        raise CheckFailedToRun(
+            "side_channel.cpa attacks simulated traces only; leave it out, or side_channel.traces"
+        )
     project = design.project_dir
     path, *_ = resolve_globs(project, [params.traces], field="side_channel.traces")
     events.log(f"Reading the traces of {params.traces}")
@@ -100,17 +104,10 @@ def _growing(imported: Imported, order: int) -> Iterator[tuple[int, Statistics]]
 
 
 def _conclude(params: SideChannelSection, found: Measured) -> Result:
-    labels = found.imported.labels
-    assert labels is not None
-    t, n_random = found.t, int(labels.sum())
-    n_fixed = len(labels) - n_random
+    t, (n_fixed, n_random) = found.t, found.moments.n.tolist()
     level = multiplicity.level_of(params.tvla_threshold)
     corrected = multiplicity.corrected_threshold(level, t.t.size)
-    effect = detection.smallest_effect(n_fixed, n_random, corrected)
     row, sample = np.unravel_index(t.log10_p.argmax(), t.log10_p.shape)
-    largest_t = float(np.abs(t.t).max())
-    rejects = float(t.log10_p.max()) > found.log10_p
-    leaks = rejects and min(n_fixed, n_random) >= _ENOUGH
     finding = Finding(
         rule="power-leak",
         level=Level.ERROR,
@@ -119,58 +116,86 @@ def _conclude(params: SideChannelSection, found: Measured) -> Result:
         tool="side_channel",
         evidence=tuple(f"artifacts/{name}" for name in (writing.TVLA, writing.POWER_TRACE)),
     )
-    doubt = ""
-    if rejects and not leaks:
-        doubt = (
-            f"{finding.message}, but of one class there are fewer than {_ENOUGH} traces, so that p "
-            "is approximate; more traces decide"
-        )
-    elif not found.moments.central[:, 0].any():
-        doubt = "the traces never vary, so that they say nothing"
-    elif _blocked(labels):
-        doubt = (
-            "the classes are not interleaved at random: there are fewer changes between them than "
-            "chance gives, so that drift cannot be told from a leak, nor a leak from drift"
-        )
-    elif largest_t > params.tvla_threshold:
-        doubt = (
-            f"|t| = {largest_t:.2f} is above {params.tvla_threshold:g}, and below {corrected:.2f}, "
-            f"the threshold for all {t.t.size} tests together; more traces decide"
-        )
-    elif effect > SMALL_EFFECT:
-        doubt = (
-            f"too few traces: a difference of {effect:.2f} standard deviations would be found, and "
-            f"{SMALL_EFFECT:g} is asked for"
-        )
+    rejects = float(t.log10_p.max()) > found.log10_p
+    doubt = _worthless(found) or ("" if rejects else _weak(params, found, corrected))
+    leaks = rejects and not doubt
+    seen = f"{finding.message}, but " if rejects and doubt else ""
     verdict = Verdict.FAILED if leaks else Verdict.INCONCLUSIVE if doubt else Verdict.PASSED
+    effect = detection.smallest_effect(n_fixed, n_random, corrected)
+    known = 1 in t.orders
     return Result(
         check="side_channel",
         stage=Stage.CRYPTO,
         verdict=verdict,
-        reason=finding.message if leaks else doubt,
+        reason=finding.message if leaks else seen + doubt,
         bounds=(
-            f"{len(labels)} measured traces of {t.t.shape[1]} samples: {n_fixed} fixed, {n_random} "
-            f"random; orders {', '.join(map(str, t.orders))}",
+            f"{n_fixed + n_random} measured traces of {t.t.shape[1]} samples: {n_fixed} fixed, "
+            f"{n_random} random; orders {', '.join(map(str, t.orders))}",
             f"family-wise level {level:.2g} for all {t.t.size} tests together: |t| must exceed "
             f"{corrected:.2f}",
-            f"a difference of {effect:.3f} standard deviations is found with a probability of 90 %",
+            f"a difference of {effect:.3f} standard deviations is found with a probability of 90 %"
+            if known
+            else "how small an effect would be found is not known for these orders",
         ),
-        assumptions=(
-            "traces are independent of each other: nothing in the file can show that",
-            "the design itself was not simulated; side_channel fields that say how are not used",
-            f"{_still(found.moments)} of {t.t.shape[1]} samples never vary",
-            "not covered: orders other than those that were tested, several samples together",
-        ),
+        assumptions=_assumptions(found),
         findings=(finding,) if leaks else (),
         metrics=(
-            Metric(name="traces", value=len(labels)),
+            Metric(name="traces", value=n_fixed + n_random),
             Metric(name="tests", value=int(t.t.size)),
             Metric(name="family_wise_level", value=level),
             Metric(name="corrected_threshold", value=round(corrected, 4)),
-            Metric(name="smallest_effect", value=round(effect, 5), unit="standard deviations"),
+            *[Metric(name="smallest_effect", value=round(effect, 5), unit="standard deviations")]
+            * known,
         ),
-        summary={"max_t_value": round(largest_t, 4), "threshold": params.tvla_threshold},
+        summary={
+            "max_t_value": round(float(np.abs(t.t).max()), 4),
+            "threshold": params.tvla_threshold,
+        },
     )
+
+
+def _assumptions(found: Measured) -> tuple[str, ...]:
+    return (
+        "traces are independent of each other: nothing in the file can show that",
+        "the design itself was not simulated; side_channel fields that say how are not used",
+        f"{_still(found.moments)} of {found.t.t.shape[1]} samples never vary",
+        "not covered: orders other than those that were tested, several samples together",
+    )
+
+
+def _worthless(found: Measured) -> str:
+    """Why the tests say nothing, whatever they say; empty if they do."""
+    assert found.imported.labels is not None
+    if min(found.moments.n) < _ENOUGH:
+        return (
+            f"too few traces: of one class there are fewer than {_ENOUGH}, so that p is approximate"
+        )
+    if _blocked(found.imported.labels):
+        return (
+            "the classes are not interleaved at random: there are fewer changes between them than "
+            "chance gives, so that drift cannot be told from a leak, nor a leak from drift"
+        )
+    return ""
+
+
+def _weak(params: SideChannelSection, found: Measured, corrected: float) -> str:
+    """Why finding nothing says too little; empty if it says enough."""
+    t, (n_fixed, n_random) = found.t, found.moments.n.tolist()
+    largest_t = float(np.abs(t.t).max())
+    if not found.moments.central[:, 0].any():
+        return "the traces never vary, so that they say nothing"
+    if largest_t > params.tvla_threshold:
+        return (
+            f"|t| = {largest_t:.2f} is above {params.tvla_threshold:g}, and below {corrected:.2f}, "
+            f"the threshold for all {t.t.size} tests together; more traces decide"
+        )
+    effect = detection.smallest_effect(n_fixed, n_random, corrected)
+    if effect > SMALL_EFFECT:
+        return (
+            f"too few traces: a difference of {effect:.2f} standard deviations would be found, and "
+            f"{SMALL_EFFECT:g} is asked for"
+        )
+    return ""
 
 
 def _still(moments: Moments) -> int:
