@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from openforge.analysis.folding import Op
 from openforge.analysis.gates import Gates, Kind
-from openforge.analysis.stimulus import Source, Stimulus
+from openforge.analysis.stimulus import GAMMA, Source, Stimulus, mixed
 from openforge.analysis.tape import GROUP, Tape
 
 _U32 = np.uint32
@@ -67,9 +67,8 @@ class ProbingSet:
         """What each vector adds, by xor, to the number of the cell, or to what is hashed."""
         if self.exact:
             return np.array([1 << n for n in range(len(self.vectors))], _U32)
-        words = np.arange(1, len(self.vectors) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        return (words >> np.uint64(32)).astype(_U32)
+        numbers = np.arange(1, len(self.vectors) + 1, dtype=np.uint64)
+        return (mixed(numbers * GAMMA) >> np.uint64(32)).astype(_U32)
 
     def cells(self, words: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """The cells of what `hashes` have added up to."""

@@ -22,7 +22,7 @@ LANES = 512
 WORDS = LANES // 64
 FRESH = 1 << 31
 CLASS_SLOT = 0
-_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
@@ -111,9 +111,9 @@ class Stimulus:
 def key_of(seed: int, campaign: int) -> int:
     """The key of the random bits of one of several campaigns with the same seed."""
     words = np.array([seed, campaign], np.uint64)
-    first = _mixed(np.asarray(words[:1] + _GAMMA))
-    second = np.asarray((words[1:] + np.uint64(1)) * _GAMMA)
-    return int(_mixed(np.asarray(first ^ second))[0])
+    first = mixed(np.asarray(words[:1] + GAMMA))
+    second = np.asarray((words[1:] + np.uint64(1)) * GAMMA)
+    return int(mixed(np.asarray(first ^ second))[0])
 
 
 def random_words(
@@ -122,10 +122,11 @@ def random_words(
     """The random vectors of a slot in some batches: uint64[n, 8]."""
     at = batches.astype(np.uint64) * np.uint64(n_slots) + np.uint64(slot)
     word = at[:, None] * np.uint64(WORDS) + np.arange(1, WORDS + 1, dtype=np.uint64)
-    return _mixed(np.asarray(np.uint64(key) + word * _GAMMA, np.uint64))
+    return mixed(np.asarray(np.uint64(key) + word * GAMMA, np.uint64))
 
 
-def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of SplitMix64, of each word."""
     x = (x ^ (x >> np.uint64(30))) * _FIRST
     x = (x ^ (x >> np.uint64(27))) * _SECOND
     return x ^ (x >> np.uint64(31))
